@@ -1,0 +1,1 @@
+"""What reasons: one thin Faust agent per stage."""

@@ -1,0 +1,128 @@
+"""A Faust application of ours, and how it is run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import faust
+
+from infra.broker import bootstrap_servers
+from infra.settings import Settings
+from schemas.topics import MAX_MESSAGE_BYTES, Topic
+
+FaustApp: TypeAlias = faust.App
+Stream: TypeAlias = faust.StreamT[bytes]
+TopicPartition: TypeAlias = faust.types.TP
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING_MESSAGES = 4
+"""Messages that Faust may hold for one agent: a batch is up to 27 MB."""
+
+SESSION_TIMEOUT_S = 10
+HEARTBEAT_S = 2
+STOP_S = 3.0
+"""How long an application may take to stop, s; what was not committed is done again after the start."""
+
+
+def make_app(settings: Settings, name: str) -> FaustApp:
+    """Return a Faust application named ``name``; so is its consumer group, behind the prefix."""
+    return faust.App(
+        settings.group_name(name),
+        broker=[f"aiokafka://{server}" for server in bootstrap_servers(settings).split(",")],
+        datadir=settings.state / "faust" / name,
+        autodiscover=False,
+        key_serializer="raw",
+        value_serializer="raw",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=MAX_MESSAGE_BYTES,
+        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=HEARTBEAT_S,
+        broker_commit_interval=0.5,
+        broker_max_poll_records=MAX_WAITING_MESSAGES,
+        stream_buffer_maxsize=MAX_WAITING_MESSAGES,
+        # Messages that await their capture's end stay unacknowledged; a rebalance must not wait for them.
+        stream_wait_empty=False,
+    )
+
+
+def add_agent(
+    app: FaustApp, settings: Settings, topic: Topic, handle: Callable[[Stream], Any], name: str
+) -> None:
+    """Connect a coroutine over a stream of raw messages to a topic."""
+    source = app.topic(settings.topic_name(topic), internal=False, value_type=bytes, key_type=bytes)
+    app.agent(source, name=name)(handle)
+
+
+async def run_app(app: FaustApp, stop: asyncio.Event) -> None:
+    """Run an application until ``stop`` is set or it fails.
+
+    Raises
+    ------
+    Exception
+        What an agent or the consumer failed with.
+    """
+    await app.start()
+    crashed = asyncio.ensure_future(_until_crash(app))
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({crashed, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiting in (crashed, stopped):
+            waiting.cancel()
+        try:
+            await asyncio.wait_for(app.stop(), STOP_S)
+        except TimeoutError:
+            log.warning("the agents of %s did not stop within %s s", app.conf.id, STOP_S)
+    if app.crash_reason is not None:
+        raise app.crash_reason
+
+
+async def _until_crash(app: FaustApp) -> None:
+    while not app.crashed:
+        await asyncio.sleep(0.2)
+
+
+class AppThread:
+    """A Faust application in a thread and an event loop of its own.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the application; called inside the thread, where its event loop runs.
+    """
+
+    def __init__(self, make: Callable[[], FaustApp]) -> None:
+        self._make = make
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self.failure: BaseException | None = None
+        """Why the application ended by itself, or None."""
+        self._thread = threading.Thread(target=self._run, name="agents", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the application and wait for the thread."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(STOP_S + 1)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(run_app(self._make(), self._stop))
+        except Exception as failure:
+            log.exception("the agents ended")
+            self.failure = failure
+        finally:
+            self._loop.close()

@@ -1,0 +1,36 @@
+"""Applications made of agents: the computing worker and the storage."""
+
+from __future__ import annotations
+
+from agents.app import FaustApp, make_app
+from agents.capture import add_capture_agent
+from agents.merge import add_merge_agent
+from agents.storage import add_storage_agents
+from agents.windows import add_windows_agent
+from infra.kafka import producer
+from infra.settings import Settings
+from infra.store import Store
+from schemas.topics import CAPTURE_REQUESTS, CAPTURES, PACKETS, WINDOW_PARTIALS, WINDOWS, Topic
+
+READS: dict[str, tuple[Topic, ...]] = {
+    "worker": (CAPTURE_REQUESTS, PACKETS, WINDOW_PARTIALS),
+    "storage": (PACKETS, WINDOWS, CAPTURES),
+}
+"""What each application reads, by name."""
+
+
+def make_worker(settings: Settings) -> FaustApp:
+    """Return the application with every computing agent; it needs no store."""
+    app = make_app(settings, "worker")
+    sink = producer(settings)
+    add_capture_agent(app, settings, sink)
+    add_windows_agent(app, settings, sink)
+    add_merge_agent(app, settings, sink)
+    return app
+
+
+def make_storage(settings: Settings, store: Store) -> FaustApp:
+    """Return the application with the storage agents, for the process that owns the store."""
+    app = make_app(settings, "storage")
+    add_storage_agents(app, settings, store)
+    return app

@@ -1,0 +1,1 @@
+"""What is shown: the REST contracts over the store."""

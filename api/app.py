@@ -1,0 +1,142 @@
+"""The application: routers, error answers and what it opens when it starts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from functools import partial
+from importlib import metadata
+from typing import Protocol
+
+import anyio.to_thread
+from fastapi import FastAPI
+
+from api.broker import BrokerRequests
+from api.compute import STALL_S, Computations, RequestCapture
+from api.errors import install_error_answers
+from api.logs import AccessLog
+from api.redirect import PermanentRedirect
+from api.routers import captures, control, metrics, root
+from api.services import LifespanState, Services
+from infra.settings import Settings, load_settings
+from infra.store import Store
+
+logger = logging.getLogger(__name__)
+
+BACKGROUND_GROUP = "spanwatch.background"
+"""Entry points of services that a stand-alone API starts; each is a ``StartBackground``."""
+
+DESCRIPTION = """
+What spanwatch saw: windows of captured traffic, the captures themselves and their loss ledgers.
+
+Times are UTC; ISO texts carry no zone, epoch values are seconds. Every error is JSON.
+"""
+
+
+class Background(Protocol):
+    """A service that runs beside the API."""
+
+    def stop(self) -> None:
+        """Stop it and wait until it has stopped."""
+
+
+class StartBackground(Protocol):
+    """What an entry point of ``BACKGROUND_GROUP`` names."""
+
+    def __call__(self, settings: Settings, store: Store) -> Background:
+        """Start the service; called in a thread, returns when it is ready."""
+
+
+def create_app(
+    settings: Settings | None = None,
+    store: Store | None = None,
+    request_capture: RequestCapture | None = None,
+    *,
+    with_background: bool = False,
+    stall_s: float = STALL_S,
+) -> FastAPI:
+    """Return the application.
+
+    Parameters
+    ----------
+    settings : Settings or None
+        None reads them when the application starts.
+    store : Store or None
+        Opened and migrated by the caller, who closes it; None lets the application do all three.
+    request_capture : RequestCapture or None
+        Hands a compute's file to whoever reads it; None puts a request on the broker.
+    with_background : bool
+        Whether to start the services registered under ``BACKGROUND_GROUP``.
+    stall_s : float
+        Without progress for so long, a compute is given up.
+    """
+    app = FastAPI(
+        title="spanwatch",
+        version=metadata.version("spanwatch"),
+        description=DESCRIPTION,
+        lifespan=_lifespan(
+            settings, store, request_capture, with_background=with_background, stall_s=stall_s
+        ),
+    )
+    for module in (root, metrics, captures, control):
+        app.include_router(module.router)
+    install_error_answers(app)
+    app.add_middleware(PermanentRedirect)
+    app.add_middleware(AccessLog)
+    return app
+
+
+def _lifespan(
+    settings: Settings | None,
+    store: Store | None,
+    request_capture: RequestCapture | None,
+    *,
+    with_background: bool,
+    stall_s: float,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]:
+    """Return what opens and closes everything around the application's life."""
+
+    def enter(opened: ExitStack) -> Services:
+        known = settings or load_settings()
+        ready = store or opened.enter_context(_opened_store(known))
+        if with_background:
+            for start in _background():
+                opened.callback(start(known, ready).stop)
+        request = request_capture
+        if request is None:
+            request = BrokerRequests(known)
+            opened.callback(request.close)
+        return Services(settings=known, store=ready, computations=Computations(ready, request, stall_s))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
+        opened = ExitStack()
+        try:
+            # Starting a broker takes seconds; a thread keeps the loop free for signals meanwhile.
+            services = await anyio.to_thread.run_sync(partial(enter, opened))
+            yield LifespanState(services=services)
+        finally:
+            await anyio.to_thread.run_sync(opened.close)
+
+    return lifespan
+
+
+def _opened_store(settings: Settings) -> Store:
+    """Open the store and bring its tables up to date."""
+    store = Store.open(
+        settings.clickhouse, packets_ttl_days=settings.packets_ttl_days, windows_ttl_days=settings.windows_ttl_days
+    )
+    try:
+        store.migrate()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _background() -> list[StartBackground]:
+    found = metadata.entry_points(group=BACKGROUND_GROUP)
+    if not found:
+        logger.warning("No background service is registered: nothing will read captures.")
+    return [entry.load() for entry in found]

@@ -1,0 +1,68 @@
+"""Requests on their way to the broker."""
+
+from __future__ import annotations
+
+import threading
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from infra.kafka import flush, producer, send
+from infra.settings import Settings
+from schemas.captures import CaptureRequest
+from schemas.errors import BrokerError
+from schemas.topics import CAPTURE_REQUESTS
+
+ACKNOWLEDGE_S = 10.0
+"""How long the broker may take to acknowledge a request."""
+
+
+class BrokerRequests:
+    """Puts capture requests on their topic; the producer is made with the first one.
+
+    Parameters
+    ----------
+    settings : Settings
+        Which broker, and the topics' prefix.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._producer: Producer | None = None
+
+    def __call__(self, request: CaptureRequest) -> None:
+        """Send one request and wait until the broker has it; any thread may call.
+
+        Raises
+        ------
+        BrokerError
+            It was not acknowledged in time.
+        """
+        errors: list[KafkaError] = []
+
+        def on_delivery(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                errors.append(error)
+
+        out = self._open()
+        send(
+            out,
+            self._settings.topic_name(CAPTURE_REQUESTS),
+            request.model_dump_json().encode(),
+            key=request.capture_id.encode(),
+            on_delivery=on_delivery,
+        )
+        flush(out, ACKNOWLEDGE_S)
+        if errors:
+            raise BrokerError(f"Kafka did not take the request: {errors[0].str()}.")
+
+    def _open(self) -> Producer:
+        with self._lock:
+            if self._producer is None:
+                self._producer = producer(self._settings)
+            return self._producer
+
+    def close(self) -> None:
+        """Wait a moment for what is still under way."""
+        if self._producer is not None:
+            self._producer.flush(1.0)

@@ -1,0 +1,146 @@
+"""Computing a file: ask for it to be read, wait until its windows are in the store, never the same one twice.
+
+The API computes nothing itself: it puts a request on the broker and watches the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from api import queries
+from api.errors import failure
+from api.files import NamedFile
+from api.rows import CaptureNow, Progress
+from infra.store import Store
+from schemas.captures import CaptureRequest
+from schemas.enums import CaptureState
+
+RequestCapture = Callable[[CaptureRequest], None]
+"""Hands a request to whoever reads files; returns when it is safe, raises BrokerError when it is not."""
+
+STALL_S = 60.0
+"""Without any progress for so long, a compute is given up (503)."""
+
+_POLL_S = 0.02
+"""First pause between two looks at the store; 100,000 packets are expected within a second."""
+_POLL_MAX_S = 0.25
+_PROGRESS_S = 1.0
+"""Pause between two counts of stored rows: dearer than the look at the capture's state."""
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32: URL-safe, sorts like the numbers written in it."""
+_TIME_CHARACTERS = 9
+"""45 bits of milliseconds last until the year 3084."""
+_RANDOM_CHARACTERS = 6
+
+
+def new_capture_id() -> str:
+    """Return a capture id: 15 characters, URL-safe, later ones sort behind earlier ones (to the ms)."""
+    now_ms = time.time_ns() // 1_000_000
+    digits = [_ALPHABET[(now_ms >> (5 * place)) & 31] for place in reversed(range(_TIME_CHARACTERS))]
+    return "".join(digits) + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_CHARACTERS))
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The outcome of a compute.
+
+    Parameters
+    ----------
+    capture : CaptureNow
+        The complete capture.
+    window_count : int
+        Its windows.
+    from_cache : bool
+        Whether it was complete before this request.
+    """
+
+    capture: CaptureNow
+    window_count: int
+    from_cache: bool
+
+
+class Computations:
+    """The computes of one process; at most one at a time per file and window size.
+
+    Parameters
+    ----------
+    store : Store
+        Where results appear.
+    request_capture : RequestCapture
+        Called in a thread.
+    stall_s : float
+        See ``STALL_S``.
+    """
+
+    def __init__(self, store: Store, request_capture: RequestCapture, stall_s: float = STALL_S) -> None:
+        self._store = store
+        self._request_capture = request_capture
+        self._stall_s = stall_s
+        self._busy: set[str] = set()
+
+    async def compute(self, file: NamedFile, window_s: float, *, force: bool) -> Computed:
+        """Return the computed file, from the store when it is there and ``force`` is not set.
+
+        Raises
+        ------
+        Refusal
+            400 when the file is not a capture, 409 when it is being computed, 503 when nothing moves.
+        StoreError, BrokerError
+            A part of the service does not answer.
+        """
+        fingerprint = file.fingerprint(window_s)
+        if fingerprint in self._busy:
+            raise failure(409, "This file is being computed already. Wait for its answer, then ask again.")
+        self._busy.add(fingerprint)
+        try:
+            older = await asyncio.to_thread(queries.complete_captures, self._store, fingerprint)
+            if older and not force:
+                return await self._computed(older[0], from_cache=True)
+            done = await self._run(file, fingerprint, window_s)
+            # Only now: until the new capture is complete, readers still have the older one.
+            for capture in older:
+                await asyncio.to_thread(self._store.delete_capture, capture.capture_id)
+            return await self._computed(done, from_cache=False)
+        finally:
+            self._busy.discard(fingerprint)
+
+    async def _computed(self, capture: CaptureNow, *, from_cache: bool) -> Computed:
+        count = await asyncio.to_thread(queries.window_count, self._store, capture.capture_id)
+        return Computed(capture=capture, window_count=count, from_cache=from_cache)
+
+    async def _run(self, file: NamedFile, fingerprint: str, window_s: float) -> CaptureNow:
+        request = CaptureRequest(
+            capture_id=new_capture_id(),
+            path=str(file.path),
+            name=file.name,
+            fingerprint=fingerprint,
+            window_s=window_s,
+        )
+        await asyncio.to_thread(self._request_capture, request)
+        return await self._wait_for(request.capture_id)
+
+    async def _wait_for(self, capture_id: str) -> CaptureNow:
+        """Look at the store until the capture is complete, has failed or does not move any more."""
+        pause_s = _POLL_S
+        seen: tuple[CaptureNow | None, Progress] | None = None
+        moved_at = counted_at = time.monotonic()
+        while True:
+            capture = await asyncio.to_thread(queries.capture, self._store, capture_id)
+            if capture is not None and capture.is_stored:
+                return capture
+            if capture is not None and capture.state is CaptureState.FAILED:
+                raise failure(400, f"The capture could not be read: {capture.error}")
+            now = time.monotonic()
+            if now - counted_at >= min(_PROGRESS_S, self._stall_s / 2):
+                counted_at = now
+                figures = (capture, await asyncio.to_thread(queries.progress, self._store, capture_id))
+                seen, moved_at = figures, moved_at if figures == seen else now
+            if now - moved_at >= self._stall_s:
+                raise failure(503, f"Nothing has moved for {self._stall_s:g} s: no worker reads captures.")
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.2, _POLL_MAX_S)

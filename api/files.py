@@ -1,0 +1,92 @@
+"""Which file a request means: inside the data roots, or the configured capture; nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.errors import Refusal, failure
+from infra.settings import Settings
+
+_FINGERPRINT_BYTES = 16
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A readable capture file that requests may name.
+
+    Parameters
+    ----------
+    path : Path
+        Absolute, links resolved.
+    name : str
+        As the user named it.
+    """
+
+    path: Path
+    name: str
+
+    def fingerprint(self, window_s: float) -> str:
+        """Return a hash of the file's identity, size, time of change and the window size.
+
+        Raises
+        ------
+        Refusal
+            400 when the file has gone meanwhile.
+        """
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise _not_found(self.name) from error
+        identity = f"{self.path}\0{status.st_size}\0{status.st_mtime_ns}\0{window_s:g}"
+        return hashlib.blake2b(os.fsencode(identity), digest_size=_FINGERPRINT_BYTES).hexdigest()
+
+
+def _not_found(name: str) -> Refusal:
+    return failure(400, f"PCAP file not found: {name}")
+
+
+def find_capture_file(name: str | None, settings: Settings) -> NamedFile:
+    """Return the file that a request names.
+
+    A relative name is looked for in the working directory, then in each data root. What lies outside the
+    data roots is answered like what does not exist, so an answer never tells which files there are.
+
+    Parameters
+    ----------
+    name : str or None
+        As sent; None means the configured capture.
+
+    Raises
+    ------
+    Refusal
+        400 when there is no such file, when it may not be named or when it cannot be read.
+    """
+    configured = settings.pcap
+    if name is None:
+        if configured is None:
+            raise failure(400, "No PCAP file is named, and none is configured (--pcap).")
+        name = str(configured)
+    candidates = [Path.cwd() / name, *(root / name for root in settings.data_roots)]
+    allowed = [root.resolve() for root in settings.data_roots]
+    for candidate in candidates:
+        try:
+            # Resolved first and then compared: neither ".." nor a link may lead out.
+            path = candidate.resolve(strict=True)
+            if not path.is_file() or not _may_be_named(path, allowed, configured):
+                continue
+            if not os.access(path, os.R_OK):
+                raise failure(400, f"PCAP file not readable: {name}")
+        except (OSError, ValueError, RuntimeError):
+            # No such file, a name too long, a zero byte, a loop of links.
+            continue
+        return NamedFile(path=path, name=name)
+    raise _not_found(name)
+
+
+def _may_be_named(path: Path, allowed: list[Path], configured: Path | None) -> bool:
+    if configured is not None and path == configured.expanduser().resolve():
+        return True
+    return any(path.is_relative_to(root) for root in allowed)

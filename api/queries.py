@@ -1,0 +1,148 @@
+"""All SQL of the API: each function asks the store one thing and returns typed rows.
+
+The views ``windows_now``, ``ledger_now`` and ``captures_now`` show the newest version of each row, also
+before ClickHouse has merged the older ones away.
+"""
+
+from __future__ import annotations
+
+from api.rows import CaptureNow, Count, LedgerTotal, Progress, SummaryRow, WindowRow
+from infra.store import Store
+
+_PING = "SELECT 1"
+
+_CURRENT_CAPTURE = """
+SELECT * FROM captures_now WHERE state != 'failed' ORDER BY started_ns DESC, capture_id DESC LIMIT 1
+"""
+
+_CAPTURE_BY_ID = "SELECT * FROM captures_now WHERE capture_id = {capture_id:String}"
+
+_CAPTURES = """
+SELECT * FROM captures_now ORDER BY started_ns DESC, capture_id DESC
+LIMIT {limit:UInt32} OFFSET {offset:UInt32}
+"""
+
+_CAPTURE_COUNT = "SELECT uniqExact(capture_id) AS total FROM captures"
+
+_COMPLETE_BY_FINGERPRINT = """
+SELECT * FROM captures_now WHERE fingerprint = {fingerprint:String} AND is_stored
+ORDER BY started_ns DESC, capture_id DESC
+"""
+
+_WINDOWS = """
+SELECT * FROM windows_now WHERE capture_id = {capture_id:String}
+ORDER BY window_id LIMIT {limit:UInt32} OFFSET {offset:UInt32}
+"""
+
+_WINDOW_BY_ID = """
+SELECT * FROM windows_now WHERE capture_id = {capture_id:String} AND window_id = {window_id:UInt32}
+"""
+
+_WINDOW_COUNT = """
+SELECT uniqExact(window_id) AS total FROM windows WHERE capture_id = {capture_id:String}
+"""
+
+# Averages as in api.window_answers.bandwidth_of; a test holds the two together.
+_SUMMARY = """
+SELECT count() AS total_windows,
+       min(window_start_ns) AS first_start_ns, max(window_end_ns) AS last_end_ns,
+       sum(w.record_count) AS packets, sum(w.bytes) AS bytes,
+       avg(bps) AS mean_bps, max(bps) AS max_bps, min(bps) AS min_bps,
+       avgOrNull(rtt_mean_ns) AS mean_rtt_ns, max(w.rtt_max_ns) AS max_rtt_ns,
+       sum(w.rtt_count) AS rtt_count, sum(w.rtt_sum_ns) AS rtt_sum_ns,
+       sum(connections_total) AS connections
+FROM (
+    SELECT window_start_ns, window_end_ns, record_count, bytes, connections_total,
+           rtt_count, rtt_sum_ns, rtt_max_ns,
+           if(rtt_count = 0, NULL, rtt_sum_ns / rtt_count) AS rtt_mean_ns,
+           ifNull(last_ts_ns - first_ts_ns, 0) AS seen_ns,
+           bytes * 1e9 / if(seen_ns = 0, window_end_ns - window_start_ns, seen_ns) AS bps
+    FROM windows_now WHERE capture_id = {capture_id:String}
+) AS w
+"""
+
+_LEDGER = """
+SELECT hop, reason, sum(l.packets_in) AS packets_in, sum(l.packets_out) AS packets_out
+FROM ledger_now AS l WHERE capture_id = {capture_id:String}
+GROUP BY hop, reason ORDER BY hop, reason
+"""
+
+_PROGRESS = """
+SELECT (SELECT count() FROM packet_logs WHERE capture_id = {capture_id:String}) AS packets,
+       (SELECT count() FROM windows WHERE capture_id = {capture_id:String}) AS windows,
+       (SELECT count() FROM ledger WHERE capture_id = {capture_id:String}) AS ledger_rows
+"""
+
+
+def ping(store: Store) -> None:
+    """Ask the store for anything.
+
+    Raises
+    ------
+    StoreError
+        It does not answer.
+    """
+    store.query(_PING)
+
+
+def current_capture(store: Store) -> CaptureNow | None:
+    """Return the newest capture that has not failed, or None while there is none."""
+    rows = store.query(_CURRENT_CAPTURE)
+    return CaptureNow.model_validate(rows[0]) if rows else None
+
+
+def capture(store: Store, capture_id: str) -> CaptureNow | None:
+    """Return a capture, or None when the store does not know it."""
+    rows = store.query(_CAPTURE_BY_ID, {"capture_id": capture_id})
+    return CaptureNow.model_validate(rows[0]) if rows else None
+
+
+def captures(store: Store, limit: int, offset: int) -> list[CaptureNow]:
+    """Return a page of captures, newest first."""
+    rows = store.query(_CAPTURES, {"limit": limit, "offset": offset})
+    return [CaptureNow.model_validate(row) for row in rows]
+
+
+def capture_count(store: Store) -> int:
+    """Return the number of captures."""
+    return Count.model_validate(store.query(_CAPTURE_COUNT)[0]).total
+
+
+def complete_captures(store: Store, fingerprint: str) -> list[CaptureNow]:
+    """Return the complete captures of the same file and window size, newest first."""
+    rows = store.query(_COMPLETE_BY_FINGERPRINT, {"fingerprint": fingerprint})
+    return [CaptureNow.model_validate(row) for row in rows]
+
+
+def windows(store: Store, capture_id: str, limit: int, offset: int) -> list[WindowRow]:
+    """Return a page of a capture's windows in order, each in its newest version."""
+    parameters = {"capture_id": capture_id, "limit": limit, "offset": offset}
+    return [WindowRow.model_validate(row) for row in store.query(_WINDOWS, parameters)]
+
+
+def window(store: Store, capture_id: str, window_id: int) -> WindowRow | None:
+    """Return one window in its newest version, or None when the capture has no such window."""
+    rows = store.query(_WINDOW_BY_ID, {"capture_id": capture_id, "window_id": window_id})
+    return WindowRow.model_validate(rows[0]) if rows else None
+
+
+def window_count(store: Store, capture_id: str) -> int:
+    """Return the number of a capture's windows."""
+    return Count.model_validate(store.query(_WINDOW_COUNT, {"capture_id": capture_id})[0]).total
+
+
+def summary(store: Store, capture_id: str) -> SummaryRow | None:
+    """Return aggregates over a capture's windows, or None when it has none."""
+    row = store.query(_SUMMARY, {"capture_id": capture_id})[0]
+    return SummaryRow.model_validate(row) if row["total_windows"] else None
+
+
+def ledger(store: Store, capture_id: str) -> list[LedgerTotal]:
+    """Return what each hop of a capture counted, per reason, all partitions together."""
+    rows = store.query(_LEDGER, {"capture_id": capture_id})
+    return [LedgerTotal.model_validate(row) for row in rows]
+
+
+def progress(store: Store, capture_id: str) -> Progress:
+    """Return figures that move as long as a capture is worked on."""
+    return Progress.model_validate(store.query(_PROGRESS, {"capture_id": capture_id})[0])

@@ -1,0 +1,115 @@
+"""What all three contracts share, and ``/api/status``."""
+
+from __future__ import annotations
+
+import logging
+
+import psutil
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from api import queries
+from api.answers import (
+    ApiStatus,
+    DataStatus,
+    HealthAnswer,
+    HealthDetails,
+    RootAnswer,
+    StatusAnswer,
+    SystemStatus,
+    UnwellAnswer,
+)
+from api.errors import Responses, documented, envelope, iso_now
+from api.services import Services, Shared
+from infra.store import Store
+from schemas.errors import StoreError
+
+logger = logging.getLogger(__name__)
+router = APIRouter(tags=["service"])
+
+_MIB = 1024 * 1024
+_UNWELL = "The store does not answer."
+_UNWELL_RESPONSES: Responses = {
+    **documented(),
+    503: {"model": UnwellAnswer, "description": "The store does not answer."},
+}
+
+
+@router.get("/", response_model=RootAnswer, responses=documented(), summary="What runs here")
+def read_root(services: Shared) -> RootAnswer:
+    """Say what runs here, for clients of every contract."""
+    return RootAnswer(
+        message="PhantomNet Active Defense System: ONLINE",
+        service="RL-based Intrusion Detection System API",
+        version=services.version,
+        status="running",
+        docs="/docs",
+    )
+
+
+@router.get("/health", response_model=HealthAnswer, responses=_UNWELL_RESPONSES, summary="Health")
+def read_health(request: Request, services: Shared) -> HealthAnswer | JSONResponse:
+    """Say whether the service is well: 200 when its store answers, 503 when it does not.
+
+    `status` is `ok` on the Analyzer's port (5000) and `healthy` on the others.
+    """
+    try:
+        queries.ping(services.store)
+    except StoreError as error:
+        logger.error("The store does not answer: %s", error)  # noqa: TRY400 - the sentence says it all
+        body = envelope("Service Unavailable", _UNWELL, status="error", database=_UNWELL)
+        return JSONResponse(body, status_code=503)
+    model_path = None if services.settings.model_path is None else services.settings.model_path.name
+    return HealthAnswer(
+        status="ok" if services.is_analyzer_port(_local_port(request)) else "healthy",
+        database="connected",
+        timestamp=iso_now(),
+        details=HealthDetails(
+            model_loaded=False,
+            model_path=model_path,
+            predictions_served=0,
+            uptime_seconds=services.uptime_s,
+            memory_usage_mb=psutil.Process().memory_info().rss / _MIB,
+        ),
+        model_loaded=False,
+        model_path=model_path,
+        api_version=services.version,
+        mode=services.settings.mode,
+        version=services.version,
+    )
+
+
+def _local_port(request: Request) -> int:
+    """Return the port of the socket the request came in by, not the one its Host header claims."""
+    server = request.scope.get("server")
+    return int(server[1]) if server and server[1] else 0
+
+
+def data_status(store: Store) -> tuple[DataStatus, int]:
+    """Return which results the current capture has, and its number of windows."""
+    current = queries.current_capture(store)
+    count = queries.window_count(store, current.capture_id) if current else 0
+    return DataStatus(metrics=count > 0, baselines=False, anomalies=False), count
+
+
+def system_status(services: Services) -> SystemStatus:
+    """Return what the service was started with."""
+    return SystemStatus(
+        mode=services.settings.mode,
+        pcap_file=services.configured_file,
+        interface=services.settings.interface or None,
+        window_size=services.window_size,
+        metrics_dir=services.folder,
+        baselines_dir=services.folder,
+    )
+
+
+@router.get("/api/status", response_model=StatusAnswer, responses=documented(), summary="Status")
+def read_status(services: Shared) -> StatusAnswer:
+    """Say what the service was started with and which results it has."""
+    data, _ = data_status(services.store)
+    return StatusAnswer(
+        api=ApiStatus(status="running", version=services.version, timestamp=iso_now()),
+        system=system_status(services),
+        data=data,
+    )

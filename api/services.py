@@ -1,0 +1,93 @@
+"""What an application's endpoints share while it runs: the lifespan state, typed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, TypedDict, cast
+
+from fastapi import Depends, Request
+
+from api.compute import Computations
+from infra.settings import Settings
+from infra.store import Store
+
+ANALYZER_PORT = 5000
+"""Base port of the Analyzer's document; its ``/health`` says ``ok`` where the others say ``healthy``."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything an endpoint may use.
+
+    Parameters
+    ----------
+    settings : Settings
+        As the application was started.
+    store : Store
+        Opened and migrated.
+    computations : Computations
+        Computes under way in this process.
+    started_s : float
+        Monotonic clock at the start.
+    """
+
+    settings: Settings
+    store: Store
+    computations: Computations
+    started_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.started_s
+
+    @property
+    def version(self) -> str:
+        """Version of the installed package."""
+        return metadata.version("spanwatch")
+
+    @property
+    def configured_file(self) -> str | None:
+        """The configured capture file as an answer shows it."""
+        return None if self.settings.pcap is None else shown(self.settings.pcap)
+
+    @property
+    def folder(self) -> str:
+        """Folder of everything that is written, as an answer shows it."""
+        return shown(self.settings.state)
+
+    @property
+    def window_size(self) -> int | float:
+        """Configured window size in seconds, whole ones as int."""
+        size_s = self.settings.window_s
+        return int(size_s) if size_s.is_integer() else size_s
+
+    def is_analyzer_port(self, port: int) -> bool:
+        """Whether a local port is the Analyzer's base URL: 5000, or else the second configured one."""
+        ports = self.settings.ports
+        if port == ANALYZER_PORT:
+            return True
+        return ANALYZER_PORT not in ports and port in ports[1:]
+
+
+class LifespanState(TypedDict):
+    """What the lifespan yields; Starlette puts it into each request's ``state``."""
+
+    services: Services
+
+
+def shown(path: Path) -> str:
+    """Return a path as answers show it: relative to the working directory where it lies inside."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _services(request: Request) -> Services:
+    return cast(Services, request.state.services)
+
+
+Shared = Annotated[Services, Depends(_services)]
+"""The parameter by which an endpoint gets the services."""

@@ -1,0 +1,1 @@
+"""Measurements of spanwatch against its peers, and the captures they are made on."""

@@ -1,0 +1,1 @@
+"""What we stand on: settings, Kafka, ClickHouse, logging and counters."""

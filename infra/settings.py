@@ -1,0 +1,312 @@
+"""Every setting: its default, its bounds and one sentence; read from the environment and ``.env``."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from schemas.errors import SettingsError
+from schemas.topics import Topic
+
+PREFIX = "SPANWATCH_"
+"""What the environment name of every setting begins with."""
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout: where the pinned pom and, by default, the broker's jars are."""
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def _also(name: str, *others: str) -> AliasChoices:
+    """Environment names of a setting that another contract names as well, ours first."""
+    return AliasChoices(f"{PREFIX}{name}", *others)
+
+
+class Settings(BaseSettings):
+    """The settings of one stack; two stacks with different ``state`` and ``ports`` do not meet."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        validate_default=True,
+    )
+
+    kafka: str = Field("", description="Kafka cluster, host:port[,host:port…]; empty starts our own broker.")
+    clickhouse: str = Field(
+        "",
+        description="Store, chdb://PATH (embedded) or http[s]://USER:PASSWORD@HOST:8123/DATABASE; "
+        "empty embeds it in the state folder.",
+    )
+    state: Path = Field(Path(".local"), description="Folder of everything that is written.")
+    data_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (Path(),), description="Folders that file parameters may name, separated like PATH."
+    )
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address the API listens on.",
+        validation_alias=_also("HOST", "RLIDS_API_HOST"),
+    )
+    ports: Annotated[tuple[int, ...], NoDecode] = Field(
+        (8000, 5000),
+        min_length=1,
+        description="Ports the API listens on, separated by commas.",
+        validation_alias=_also("PORTS", "RLIDS_API_PORT"),
+    )
+    mode: Literal["pcap", "live"] = Field(
+        "pcap", description="Where packets come from: pcap (files) or live (an interface)."
+    )
+    pcap: Path | None = Field(None, description="Capture file that is read at the start.")
+    interface: str = Field(
+        "", max_length=15, description="Network interface of the live mode (15 characters at most on Linux)."
+    )
+    sensor: str = Field(
+        "", max_length=255, description="Name of this capturing machine; empty takes the host name."
+    )
+    window_s: float = Field(10.0, ge=1, le=300, description="Size of a window, seconds.")
+    lateness_s: float = Field(
+        2.0,
+        ge=0,
+        le=300,
+        description="How long a window waits for packets that come late, seconds of event time.",
+    )
+    partitions: int = Field(
+        4, ge=1, le=256, description="Partitions of the packets topic; the most workers that share the load."
+    )
+    topic_prefix: str = Field(
+        "spanwatch-",
+        max_length=64,
+        description="What every topic and consumer group of this stack begins with.",
+    )
+    kafka_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port of our own broker; 0 takes 9092 or else the next free one, and keeps to it.",
+    )
+    kafka_heap_mb: int = Field(512, ge=128, le=65536, description="Java heap of our own broker, MiB.")
+    kafka_home: Path = Field(
+        ROOT / ".local" / "kafka", description="Folder of Kafka's jars, one folder inside per version."
+    )
+    kafka_replication: int = Field(
+        1, ge=1, le=10, description="Replicas of each topic; 3 is usual on a cluster."
+    )
+    packets_max_gb: float = Field(
+        20.0,
+        ge=0,
+        description="Most disk the packets topic may take on the broker, GB (10⁹ bytes); 0 sets no bound.",
+    )
+    packets_ttl_days: int = Field(
+        7, ge=1, le=3650, description="How long single packets stay in the store, days."
+    )
+    windows_ttl_days: int = Field(
+        365, ge=1, le=3650, description="How long windows and rollups stay in the store, days."
+    )
+    log_level: str = Field(
+        "INFO",
+        description="Least severe log lines to keep: DEBUG, INFO, WARNING, ERROR or CRITICAL.",
+        validation_alias=_also("LOG_LEVEL", "RLIDS_LOG_LEVEL"),
+    )
+    debug: bool = Field(
+        False,
+        description="Whether everything is logged, as with the log level DEBUG.",
+        validation_alias=_also("DEBUG", "RLIDS_DEBUG"),
+    )
+    model_path: Path | None = Field(
+        None,
+        description="Model bundle that the classifier serves.",
+        validation_alias=_also("MODEL_PATH", "RLIDS_MODEL_PATH"),
+    )
+
+    @field_validator("data_roots", mode="before")
+    @classmethod
+    def _split_roots(cls, value: object) -> object:
+        return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+    @field_validator("ports", mode="before")
+    @classmethod
+    def _split_ports(cls, value: object) -> object:
+        if isinstance(value, int):
+            return (value,)
+        return tuple(part for part in re.split(r"[,\s]+", value) if part) if isinstance(value, str) else value
+
+    @field_validator("ports")
+    @classmethod
+    def _check_ports(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(not 0 <= port <= 65535 for port in value):
+            raise ValueError("a port is a number from 0 (any free one) to 65535")
+        fixed = [port for port in value if port]
+        if len(set(fixed)) < len(fixed):
+            raise ValueError("a port is named twice")
+        return value
+
+    @field_validator("data_roots")
+    @classmethod
+    def _resolve_roots(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not value:
+            raise ValueError("at least one folder is needed")
+        return tuple(path.expanduser().resolve() for path in value)
+
+    @field_validator("state", "kafka_home")
+    @classmethod
+    def _resolve_folder(cls, value: Path) -> Path:
+        folder = value.expanduser().resolve()
+        if folder.exists() and not folder.is_dir():
+            raise ValueError("it is not a folder")
+        return folder
+
+    @field_validator("kafka")
+    @classmethod
+    def _check_kafka(cls, value: str) -> str:
+        servers = [part.strip() for part in value.split(",") if part.strip()]
+        for server in servers:
+            host, separator, port = server.rpartition(":")
+            if not host or not separator or not port.isdigit() or not 0 < int(port) <= 65535:
+                raise ValueError(f"write host:port, as in kafka.example:9092, not {server!r}")
+        return ",".join(servers)
+
+    @field_validator("clickhouse")
+    @classmethod
+    def _check_clickhouse(cls, value: str) -> str:
+        if value and not re.match(r"(chdb|https?)://.", value):
+            raise ValueError("write chdb://PATH or http://USER:PASSWORD@HOST:8123/DATABASE")
+        return value
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _check_prefix(cls, value: str) -> str:
+        # Kafka's legal characters of a topic name, org.apache.kafka.common.internals.Topic.
+        if not re.fullmatch(r"[A-Za-z0-9._-]*", value):
+            raise ValueError("only letters, digits, '.', '_' and '-' may stand in a topic's name")
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _check_level(cls, value: str) -> str:
+        level = "WARNING" if value.upper() == "WARN" else value.upper()
+        if level not in LOG_LEVELS:
+            raise ValueError(f"it is one of {', '.join(LOG_LEVELS)}")
+        return level
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> Self:
+        # A frozen model is written to once, here, while it is being made.
+        if not self.sensor:
+            self.__dict__["sensor"] = socket.gethostname()
+        if not self.clickhouse:
+            self.__dict__["clickhouse"] = f"chdb://{self.state / 'clickhouse'}"
+        if self.debug:
+            self.__dict__["log_level"] = "DEBUG"
+        return self
+
+    @property
+    def has_own_broker(self) -> bool:
+        """Whether this stack starts its own Kafka."""
+        return not self.kafka
+
+    @property
+    def has_embedded_store(self) -> bool:
+        """Whether ClickHouse runs inside the process that answers for the store."""
+        return self.clickhouse.startswith("chdb:")
+
+    @property
+    def kafka_folder(self) -> Path:
+        """Folder of our own broker: its data, configuration and log."""
+        return self.state / "broker"
+
+    @property
+    def logs_folder(self) -> Path:
+        """Folder of our own log files."""
+        return self.state / "logs"
+
+    @property
+    def window_ns(self) -> int:
+        """Size of a window, ns."""
+        return round(self.window_s * 1e9)
+
+    @property
+    def lateness_ns(self) -> int:
+        """Allowed lateness, ns."""
+        return round(self.lateness_s * 1e9)
+
+    def topic_name(self, topic: Topic) -> str:
+        """Name of a topic on the broker."""
+        return self.topic_prefix + topic.name
+
+    def group_name(self, agent: str) -> str:
+        """Name of an agent's consumer group on the broker."""
+        return self.topic_prefix + agent
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; later ones win: default, ``.env``, environment, ``overrides``.
+
+    Parameters
+    ----------
+    **overrides
+        Values by field name, as from a command line; None leaves a setting as it is.
+
+    Raises
+    ------
+    SettingsError
+        A value cannot work; the text names the setting, the value and what would work.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if unknown := sorted(given.keys() - Settings.model_fields.keys()):
+        raise SettingsError(f"There is no setting named {unknown[0]!r}.")
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(" ".join(_sentences(error))) from None
+
+
+def _sentences(error: ValidationError) -> Iterator[str]:
+    by_alias = {
+        alias: name
+        for name, field in Settings.model_fields.items()
+        for alias in environment_names(name, field)
+    }
+    for problem in error.errors():
+        place = str(problem["loc"][0]) if problem["loc"] else ""
+        name = place if place in Settings.model_fields else by_alias.get(place, place)
+        reason = problem["msg"].removeprefix("Value error, ")
+        value = without_password(str(problem["input"]))
+        yield f"{PREFIX}{name.upper()} cannot be {value!r}: {reason[:1].lower()}{reason[1:]}."
+
+
+def environment_names(name: str, field: FieldInfo) -> tuple[str, ...]:
+    """Return the environment variables that a setting is read from, ours first."""
+    if isinstance(field.validation_alias, AliasChoices):
+        return tuple(str(choice) for choice in field.validation_alias.choices)
+    return (f"{PREFIX}{name.upper()}",)
+
+
+def without_password(text: str) -> str:
+    """Return a URL, or any text around one, with its password replaced by ``***``."""
+    return re.sub(r"(://[^:@/\s]*):[^@/\s]*@", r"\1:***@", text)
+
+
+def unknown_names(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each ``SPANWATCH_…`` variable that is not a setting, with the nearest one."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    sentences = []
+    for name in sorted(n for n in environment if n.startswith(PREFIX) and n not in known):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        sentences.append(f"{name} is not a setting.{hint}")
+    return sentences

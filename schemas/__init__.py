@@ -1,0 +1,1 @@
+"""What is said: columns, enumerations, messages, answers and errors. Imports nothing of ours."""

@@ -1,0 +1,104 @@
+"""Closed sets of values, each declared once."""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum, IntFlag
+
+
+class BatchKind(str, Enum):
+    """What a message on the ``packets`` topic is."""
+
+    DATA = "data"
+    """A record batch of packets."""
+    PROGRESS = "progress"
+    """No packets for this partition, but the capture's clock has moved."""
+    END = "end"
+    """The capture is over; whatever is still open is flushed."""
+
+
+class DecodeStatus(IntEnum):
+    """How far a packet could be decoded; everything but ``OK`` is a reason in the loss ledger.
+
+    A packet that cannot be decoded is still one row: it has its time and its length.
+    """
+
+    OK = 0
+    UNSUPPORTED_LINK_TYPE = 1
+    """The interface's link type is not one we decode."""
+    TRUNCATED_LINK = 2
+    """The captured bytes end inside the link-layer header (or the tags and labels behind it)."""
+    TRUNCATED_NETWORK = 3
+    """The captured bytes end inside the IPv4/IPv6/ARP header or its extension headers."""
+    TRUNCATED_TRANSPORT = 4
+    """The captured bytes end inside the TCP/UDP/ICMP header."""
+    MALFORMED_NETWORK = 5
+    """The IP header contradicts itself (version, header length, total length)."""
+    MALFORMED_TRANSPORT = 6
+    """The transport header contradicts itself (data offset, UDP length)."""
+    UNKNOWN_NETWORK = 7
+    """Not IP and not ARP (LLDP, STP, …): nothing wrong with it, only nothing to decode."""
+
+
+class Tunnel(IntEnum):
+    """The outermost tunnel that was taken off to reach the packet described."""
+
+    NONE = 0
+    GRE = 1
+    ERSPAN = 2
+    VXLAN = 3
+    IP_IN_IP = 4
+    """IPv4 or IPv6 directly in IPv4 or IPv6 (protocol numbers 4 and 41)."""
+
+
+class Fragment(IntEnum):
+    """Which part of a fragmented IP datagram a packet is."""
+
+    NONE = 0
+    FIRST = 1
+    LATER = 2
+    """Has no transport header; its ports are 0."""
+
+
+class TcpAnalysis(IntFlag):
+    """Wireshark's verdicts on a TCP segment (``tcp.analysis.*``)."""
+
+    RETRANSMISSION = 1 << 0
+    FAST_RETRANSMISSION = 1 << 1
+    SPURIOUS_RETRANSMISSION = 1 << 2
+    OUT_OF_ORDER = 1 << 3
+    LOST_SEGMENT = 1 << 4
+    ACK_LOST_SEGMENT = 1 << 5
+    KEEP_ALIVE = 1 << 6
+    KEEP_ALIVE_ACK = 1 << 7
+    DUPLICATE_ACK = 1 << 8
+    ZERO_WINDOW = 1 << 9
+    ZERO_WINDOW_PROBE = 1 << 10
+    ZERO_WINDOW_PROBE_ACK = 1 << 11
+    WINDOW_UPDATE = 1 << 12
+    WINDOW_FULL = 1 << 13
+    REUSED_PORTS = 1 << 14
+
+
+class CaptureState(str, Enum):
+    """Where a capture stands."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+class Hop(str, Enum):
+    """A stage that packets pass, in order; the loss ledger has a row for each."""
+
+    READ = "read"
+    """Frames found in the file or taken from the port."""
+    DECODE = "decode"
+    """Frames turned into packet rows, by decode status."""
+    PRODUCE = "produce"
+    """Packet rows acknowledged by Kafka."""
+    WINDOWS = "windows"
+    """Packet rows taken from Kafka and put into partial windows."""
+    MERGE = "merge"
+    """Packets counted in merged windows."""
+    STORE = "store"
+    """Packet rows acknowledged by ClickHouse."""

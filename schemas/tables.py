@@ -1,0 +1,217 @@
+"""The tables of the store, declared once: columns, keys, engines, indexes and how long rows are kept.
+
+The numbered SQL files under ``infra/migrations`` are what builds a store; a test compares a migrated store with
+these declarations, column by column, so the two cannot drift apart. ``docs/store.md`` prints the same declarations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from schemas.captures import CAPTURE_COLUMNS, LEDGER_COLUMNS
+from schemas.columns import Column
+from schemas.packets import STORED_PACKET_COLUMNS
+from schemas.windows import WINDOW_COLUMNS
+
+DEDUPLICATION_WINDOW = 10_000
+"""Insert tokens remembered per table: 10,000 batches of up to 65,536 packets, far more than Kafka can repeat."""
+
+PARTITION_SLOTS = 64
+"""Partitions of ``packet_logs``: the day of the event time modulo this, so that a capture file whose clock jumps
+through decades still splits one insert into 64 parts at most."""
+
+DAY_NS = 86_400 * 10**9
+
+
+@dataclass(frozen=True)
+class ComputedColumn:
+    """A column that the store computes and no insert carries.
+
+    Parameters
+    ----------
+    name : str
+        Name in the store.
+    clickhouse : str
+        Type in the store.
+    kind : str
+        ``MATERIALIZED`` (computed at insertion, stored) or ``ALIAS`` (computed when read).
+    expression : str
+        What it is computed from.
+    codec : str
+        ClickHouse compression codec; empty for the default and for aliases.
+    doc : str
+        One sentence: meaning and unit.
+    """
+
+    name: str
+    clickhouse: str
+    kind: str
+    expression: str
+    codec: str
+    doc: str
+
+    @property
+    def ddl(self) -> str:
+        """The column's line in ``CREATE TABLE``."""
+        codec = f" CODEC({self.codec})" if self.codec else ""
+        return f"{self.name} {self.clickhouse} {self.kind} {self.expression}{codec}"
+
+
+@dataclass(frozen=True)
+class SkipIndex:
+    """A data-skipping index: lets a query pass over granules that cannot match."""
+
+    name: str
+    expression: str
+    kind: str
+    doc: str
+
+    @property
+    def ddl(self) -> str:
+        """The index's line in ``CREATE TABLE``."""
+        return f"INDEX {self.name} {self.expression} TYPE {self.kind} GRANULARITY 1"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the store.
+
+    Parameters
+    ----------
+    name : str
+        Name in the store's database.
+    columns : tuple of Column
+        What an insert carries, in order.
+    engine : str
+        Table engine with its arguments.
+    order_by : tuple of str
+        Sorting key, which is also the primary key.
+    doc : str
+        One sentence.
+    computed : tuple of ComputedColumn
+        What the store adds by itself.
+    partition_by : str
+        Partition key; empty for one partition.
+    retention : str
+        Placeholder of the retention in days (``packets_ttl_days``, ``windows_ttl_days``); empty keeps rows for ever.
+    indexes : tuple of SkipIndex
+        Data-skipping indexes.
+    settings : tuple of (str, str)
+        MergeTree settings besides the deduplication window.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    engine: str
+    order_by: tuple[str, ...]
+    doc: str
+    computed: tuple[ComputedColumn, ...] = ()
+    partition_by: str = ""
+    retention: str = ""
+    indexes: tuple[SkipIndex, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+
+    def create(self, name: str = "") -> str:
+        """Return the ``CREATE TABLE`` statement, under another name when one is given.
+
+        The retention stands in it as a placeholder in braces, as in the migration files.
+        """
+        lines = [c.ddl for c in (*self.columns, *self.computed)] + [i.ddl for i in self.indexes]
+        settings = (("non_replicated_deduplication_window", str(DEDUPLICATION_WINDOW)), *self.settings)
+        clauses = [
+            f"CREATE TABLE IF NOT EXISTS {name or self.name}\n(\n    " + ",\n    ".join(lines) + "\n)",
+            f"ENGINE = {self.engine}",
+            *([f"PARTITION BY {self.partition_by}"] if self.partition_by else []),
+            f"ORDER BY ({', '.join(self.order_by)})",
+            *([f"TTL inserted_at + toIntervalDay({{{self.retention}}})"] if self.retention else []),
+            "SETTINGS " + ", ".join(f"{key} = {value}" for key, value in settings),
+        ]
+        return "\n".join(clauses)
+
+
+_PACKED = ("min_bytes_for_full_part_storage", "10485760")
+"""Small parts are one file instead of thirteen: making files was the largest cost of an insert in the kernel."""
+
+_INSERTED_AT = ComputedColumn(
+    "inserted_at", "DateTime('UTC')", "MATERIALIZED", "now()", "Delta(4), LZ4", "When the row was stored; retention counts from it."
+)  # fmt: skip
+
+PACKET_LOGS = Table(
+    name="packet_logs",
+    columns=STORED_PACKET_COLUMNS,
+    computed=(
+        _INSERTED_AT,
+        ComputedColumn("ts", "DateTime64(9, 'UTC')", "ALIAS", "fromUnixTimestamp64Nano(ts_ns, 'UTC')", "", "Event time."),
+        ComputedColumn("ip_version", "UInt8", "ALIAS", "multiIf(ether_type = 2048, 4, ether_type = 34525, 6, 0)", "", "4, 6, or 0 without IP."),
+    ),
+    engine="MergeTree",
+    partition_by=f"positiveModulo(intDiv(ts_ns, {DAY_NS}), {PARTITION_SLOTS})",
+    order_by=("capture_id", "ts_ns", "event_id"),
+    retention="packets_ttl_days",
+    settings=(_PACKED, ("ttl_only_drop_parts", "1")),
+    doc="One row per packet.",
+)  # fmt: skip
+
+WINDOWS = Table(
+    name="windows",
+    columns=WINDOW_COLUMNS,
+    computed=(_INSERTED_AT,),
+    retention="windows_ttl_days",
+    engine="ReplacingMergeTree(version)",
+    order_by=("capture_id", "window_id"),
+    settings=(_PACKED, ("ttl_only_drop_parts", "1")),
+    doc="One row per window and version; read windows_now for the newest.",
+)
+
+CAPTURES = Table(
+    name="captures",
+    columns=CAPTURE_COLUMNS,
+    engine="ReplacingMergeTree(version)",
+    order_by=("capture_id",),
+    settings=(_PACKED,),
+    doc="One row per capture and change of state; read captures_now for the newest.",
+)
+
+LEDGER = Table(
+    name="ledger",
+    columns=LEDGER_COLUMNS,
+    engine="ReplacingMergeTree(version)",
+    order_by=("capture_id", "hop", "partition", "reason"),
+    settings=(_PACKED,),
+    doc="What every hop counted; read ledger_now for the newest.",
+)
+
+_SUM = "SimpleAggregateFunction(sum, UInt64)"
+
+ROLLUP_INTERVALS_S: dict[str, int] = {"traffic_1m": 60, "traffic_5m": 300, "traffic_1h": 3600}
+"""Views over ``traffic``: name and interval, s."""
+
+ROLLUP_COLUMNS: tuple[Column, ...] = (
+    Column("capture_id", pa.string(), "LowCardinality(String)", "", "The capture it belongs to."),
+    Column("interval_s", pa.uint16(), "UInt16", "", "Length of the interval, s: 60, 300 or 3600."),
+    Column("start_ns", pa.int64(), "Int64", "Delta(8), LZ4", "Start of the interval, ns since the Unix epoch, UTC."),
+    Column("protocol", pa.uint8(), "UInt8", "", "IANA protocol number; 255 without IP."),
+    Column("packets", pa.uint64(), _SUM, "", "Packets."),
+    Column("bytes", pa.uint64(), _SUM, "", "Bytes on the wire."),
+    Column("payload_bytes", pa.uint64(), _SUM, "", "Bytes behind the transport header."),
+)  # fmt: skip
+"""Columns of ``traffic``. Sum them when reading: rows of the same key are only added up by merges."""
+
+TRAFFIC = Table(
+    name="traffic",
+    columns=ROLLUP_COLUMNS,
+    computed=(
+        ComputedColumn("inserted_at", "SimpleAggregateFunction(max, DateTime('UTC'))", "DEFAULT", "now()", "", _INSERTED_AT.doc),
+        ComputedColumn("start", "DateTime64(0, 'UTC')", "ALIAS", "fromUnixTimestamp64Nano(start_ns, 'UTC')", "", "Start of the interval."),
+    ),
+    engine="AggregatingMergeTree",
+    order_by=("capture_id", "interval_s", "start_ns", "protocol"),
+    retention="windows_ttl_days",
+    settings=(_PACKED,),
+    doc="Packets and bytes per protocol in 1 min, 5 min and 1 h; filled from packet_logs by a materialized view.",
+)  # fmt: skip
+
+TABLES: tuple[Table, ...] = (PACKET_LOGS, WINDOWS, CAPTURES, LEDGER, TRAFFIC)
+"""Every table that holds rows of captures."""

@@ -1,0 +1,49 @@
+"""The topics, what is on them and how they are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""Largest message on any topic: a full batch of packets is 27 MB before compression."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One Kafka topic.
+
+    Parameters
+    ----------
+    name : str
+        Name, before the prefix from the settings.
+    is_partitioned : bool
+        Whether it has as many partitions as ``packets``; otherwise one.
+    retention_s : int
+        How long messages are kept, -1 for ever.
+    is_compacted : bool
+        Whether only the newest message of each key is kept.
+    doc : str
+        One sentence.
+    """
+
+    name: str
+    is_partitioned: bool
+    retention_s: int
+    is_compacted: bool
+    doc: str
+
+
+DAY_S = 86_400
+
+PACKETS = Topic("packets", True, DAY_S, False, "Batches of packets (Arrow IPC), partitioned by flow hash.")
+WINDOW_PARTIALS = Topic(
+    "window-partials", True, DAY_S, False, "Partial windows of one partition, key = capture id."
+)
+WINDOWS = Topic("windows", True, 7 * DAY_S, False, "Merged windows (Arrow IPC), key = capture id.")
+CAPTURES = Topic("captures", True, 7 * DAY_S, False, "State and ledger of captures (JSON), key = capture id.")
+CAPTURE_REQUESTS = Topic("capture-requests", True, DAY_S, False, "Files to read (JSON), key = capture id.")
+OPERATOR_STATE = Topic(
+    "operator-state", True, -1, True, "Snapshots of operators' state with the input offset they stand for."
+)
+
+TOPICS: tuple[Topic, ...] = (PACKETS, WINDOW_PARTIALS, WINDOWS, CAPTURES, CAPTURE_REQUESTS, OPERATOR_STATE)

@@ -1,0 +1,406 @@
+"""The front door: the command line, and the parts put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from agents.app import AppThread, run_app
+from agents.worker import READS, make_storage, make_worker
+from api.api_server import run as serve
+from api.compute import new_capture_id
+from api.files import NamedFile
+from api.remote import NoAnswerError, RemoteStack
+from api.report import ledger_table, report
+from infra.broker import Broker, bootstrap_servers
+from infra.kafka import create_topics, producer
+from infra.lag import lag
+def set_up_logging(*a): logging.basicConfig(level="INFO")
+from infra.processes import spawn, stop_process
+from infra.settings import Settings, load_settings, unknown_names
+from infra.settings_page import setting_rows
+from infra.store import Store
+from infra.supervisor import Process, Supervisor
+from schemas.errors import SettingsError, SpanwatchError
+from schemas.topics import CAPTURES, PACKETS
+from streams.capture import CapturePlan, CaptureRun
+from streams.files import CaptureFile, open_capture
+
+log = logging.getLogger(__name__)
+out = Console()
+notes = Console(stderr=True)
+
+START_S = 60.0
+"""How long a stack may take to answer."""
+
+
+class Pipeline:
+    """Everything behind the API on one machine: broker, topics, storage agents and the worker."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._supervisor = Supervisor()
+        try:
+            if settings.has_own_broker:
+                self._supervisor.start(Broker(settings))
+            create_topics(settings)
+            self._storage = AppThread(partial(make_storage, settings, store))
+            self._storage.start()
+            worker = [sys.executable, "-m", "spanwatch", "worker"]
+            output = settings.logs_folder / "worker.out"
+            self._supervisor.start(Process("worker", worker, output=output, environment=_environment(settings)))
+        except BaseException:
+            self._supervisor.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the storage agents, the worker and the broker, in that order."""
+        self._storage.stop()
+        self._supervisor.stop()
+
+
+def start_pipeline(settings: Settings, store: Store) -> Pipeline:
+    """Start what reads captures; the entry point that a stand-alone API starts."""
+    return Pipeline(settings, store)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Return what makes a child process use the same stack."""
+    return {
+        "SPANWATCH_STATE": str(settings.state),
+        "SPANWATCH_KAFKA": settings.kafka,
+        "SPANWATCH_PARTITIONS": str(settings.partitions),
+        "SPANWATCH_TOPIC_PREFIX": settings.topic_prefix,
+        "SPANWATCH_LATENESS_S": str(settings.lateness_s),
+        "SPANWATCH_SENSOR": settings.sensor,
+        "SPANWATCH_LOG_LEVEL": settings.log_level,
+    }
+
+
+def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn our errors into one sentence and exit status 1."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except SpanwatchError as error:
+            raise click.ClickException(str(error)) from error
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="spanwatch")
+def main() -> None:
+    """Watch a mirrored switch port, or a capture file, and say what went by.
+
+    \b
+    Try it:        spanwatch analyze FILE.pcap     a report, then everything stops again
+    Keep it:       spanwatch up                    broker, store, workers and API, until Ctrl-C
+    Then, beside:  spanwatch capture FILE.pcap     read a file into the running stack
+                   spanwatch status                what it is doing
+
+    Settings come from SPANWATCH_… variables or a file .env; `spanwatch config` lists them.
+    """
+    for sentence in unknown_names(os.environ):
+        notes.print(f"[yellow]{sentence}[/yellow]")
+
+
+@main.command()
+@click.option("--pcap", "files", type=click.Path(path_type=Path), multiple=True, help="Capture file to compute at once; may be repeated.")
+@click.option("--interface", help="Network interface to watch.")
+@click.option("--host", help="Address the API listens on.")
+@click.option("--ports", help="Ports the API listens on, separated by commas.")
+@_plainly
+def up(files: tuple[Path, ...], interface: str | None, host: str | None, ports: str | None) -> None:
+    """Start everything on this machine: broker, store, storage, worker and API. Ctrl-C stops it."""
+    if interface:
+        raise SettingsError("Live capture is not part of this version; read a file with --pcap.")
+    for file in files:
+        if not file.is_file():
+            raise SettingsError(f"There is no capture file {file}.")
+    overrides: dict[str, Any] = {"host": host, "ports": ports, "pcap": files[0].resolve() if files else None}
+    settings = load_settings(**overrides)
+    if files:
+        roots = [*settings.data_roots, *(file.resolve().parent for file in files)]
+        overrides["data_roots"] = os.pathsep.join(map(str, roots))
+    set_up_logging(settings)
+    threading.Thread(target=_greet, args=(settings, files), daemon=True).start()
+    serve(**overrides)
+
+
+def _greet(settings: Settings, files: tuple[Path, ...]) -> None:
+    """Say when the stack answers, then have the files computed."""
+    with RemoteStack(settings) as stack:
+        while not stack.is_up():
+            time.sleep(0.1)
+        notes.print(f"[green]spanwatch answers at {stack.url}[/green]  (API: {stack.url}/docs, stop: Ctrl-C)")
+        for file in files:
+            try:
+                answer = stack.post("/api/metrics/compute", {"pcap_file": str(file.resolve())})
+                notes.print(f"{file}: {answer['window_count']} windows in {answer['computation_time']:.2f} s")
+            except SpanwatchError as error:
+                notes.print(f"[red]{file}: {error}[/red]")
+
+
+@main.command()
+@_plainly
+def worker() -> None:
+    """Run the computing agents: capture, windows and merge. Start more of them to share the load."""
+    settings = load_settings()
+    set_up_logging(settings, "worker")
+    asyncio.run(_run_worker(settings))
+
+
+async def _run_worker(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_app(make_worker(settings), stop)
+
+
+@main.command("api")
+@click.option("--host", help="Address to listen on.")
+@click.option("--ports", help="Ports to listen on, separated by commas.")
+@_plainly
+def api_command(host: str | None, ports: str | None) -> None:
+    """Run the API and the storage agents only: broker and workers are elsewhere (SPANWATCH_KAFKA)."""
+    overrides = {"host": host, "ports": ports}
+    set_up_logging(load_settings(**overrides))
+    serve(**overrides)
+
+
+@main.command()
+@_plainly
+def broker() -> None:
+    """Run the local Kafka alone, in the foreground."""
+    settings = load_settings()
+    set_up_logging(settings, "broker")
+    with Broker(settings) as running:
+        create_topics(settings)
+        notes.print(f"Kafka answers at {running.bootstrap}  (stop: Ctrl-C)")
+        _until_signal(running)
+
+
+def _until_signal(running: Broker) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(0.5):
+        if not running.is_alive:
+            raise SpanwatchError("Kafka has ended; its log is in the state folder.")
+
+
+@main.command()
+@_plainly
+def topics() -> None:
+    """Create the topics, or bring them to what the settings say; a second call changes nothing."""
+    for change in create_topics(load_settings()) or ["nothing to do"]:
+        out.print(change)
+
+
+@main.command()
+@_plainly
+def migrate() -> None:
+    """Bring the store's tables up to this version. Every start does it, too."""
+    with _opened_store(load_settings()) as store:
+        for name in store.migrate() or ["nothing to do"]:
+            out.print(name)
+
+
+def _opened_store(settings: Settings) -> Store:
+    return Store.open(
+        settings.clickhouse, packets_ttl_days=settings.packets_ttl_days, windows_ttl_days=settings.windows_ttl_days
+    )
+
+
+@main.command()
+@_plainly
+def config() -> None:
+    """List every setting with its value, its default and what it is for."""
+    table = Table("setting", "value", "default", "meaning", box=None, pad_edge=False)
+    for row in setting_rows(load_settings()):
+        table.add_row(row.names[0], row.value, row.default, row.doc)
+    out.print(table)
+
+
+_SPEED = click.option("--speed", type=click.FloatRange(min=0), default=0.0, help="0: as fast as possible (default); 1: as it was; N: N times that.")
+_WINDOW = click.option("--window", "window_s", type=click.FloatRange(1, 300), help="Window size in seconds.")
+
+
+@main.command()
+@click.argument("file")
+@_SPEED
+@_WINDOW
+@_plainly
+def capture(file: str, speed: float, window_s: float | None) -> None:
+    """Read FILE (pcap or pcapng; plain, gzip, zstd or xz; - for stdin) into the running stack."""
+    settings = load_settings(window_s=window_s)
+    capture_id = _send_capture(file, settings, speed)
+    out.print(capture_id)
+
+
+def _send_capture(file: str, settings: Settings, speed: float) -> str:
+    """Read a file into the stream with a progress bar; return the capture's id."""
+    path = None if file == "-" else Path(file)
+    with open_capture(path) as opened, _progress() as progress:
+        plan = CapturePlan(
+            capture_id=new_capture_id(),
+            name=file,
+            fingerprint=NamedFile(path.resolve(), file).fingerprint(settings.window_s) if path else "",
+            sensor=settings.sensor,
+            window_ns=settings.window_ns,
+            partitions=settings.partitions,
+            speed=speed,
+        )
+        run = CaptureRun(
+            opened, plan, producer(settings), settings.topic_name(PACKETS), settings.topic_name(CAPTURES)
+        )
+        _show_steps(run, opened, progress)
+    return plan.capture_id
+
+
+def _show_steps(run: CaptureRun, opened: CaptureFile, progress: Progress) -> None:
+    task = progress.add_task("reading", total=opened.file_bytes or None, rate="")
+    began_s = time.monotonic()
+    steps = run.steps()
+    try:
+        for row in steps:
+            rate = row.packets / max(time.monotonic() - began_s, 1e-6)
+            done = f"{row.packets:,} packets, {rate:,.0f}/s"
+            progress.update(task, completed=opened.consumed_bytes, rate=done)
+    finally:
+        steps.close()
+
+
+def _progress() -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=notes)
+
+
+@main.command()
+@click.argument("file")
+@_SPEED
+@_WINDOW
+@_plainly
+def analyze(file: str, speed: float, window_s: float | None) -> None:
+    """Compute FILE and print a report. Starts a stack when none is running, and stops it again."""
+    if file != "-" and not Path(file).is_file():
+        raise SettingsError(f"There is no capture file {file}.")
+    settings = load_settings(window_s=window_s)
+    with _running_stack(settings) as stack:
+        capture_id = _send_capture(file, settings, speed)
+        now = None
+        with notes.status("computing"):
+            for now in stack.until_stored(capture_id):  # noqa: B007 - the last one is the result
+                pass
+        if now is None or now["state"] == "failed":
+            raise SpanwatchError(f"The capture failed: {now['error'] if now else 'unknown'}")
+        if not now["packets"]:
+            out.print(f"{file} holds no packets.")
+            return
+        summary = stack.get("/api/metrics/summary", capture=capture_id)
+        ledger = stack.get(f"/api/captures/{capture_id}/ledger")
+        out.print(report(now, summary, stack.windows(capture_id), ledger))
+
+
+@contextmanager
+def _running_stack(settings: Settings) -> Iterator[RemoteStack]:
+    """Yield the stack that answers, or one started for as long as it is needed."""
+    with RemoteStack(settings) as stack:
+        if stack.is_up():
+            bootstrap_servers(settings)
+            yield stack
+            return
+        process = spawn(
+            [sys.executable, "-m", "spanwatch", "up"],
+            output=settings.logs_folder / "up.out",
+            environment={"SPANWATCH_STATE": str(settings.state)},
+            death_signal=signal.SIGTERM,
+        )
+        try:
+            with notes.status("starting broker, store and workers"):
+                _until_up(stack, process.poll, settings.logs_folder / "up.out")
+            yield stack
+        finally:
+            with notes.status("stopping"):
+                stop_process(process, 5.0)
+
+
+def _until_up(stack: RemoteStack, poll: Callable[[], int | None], said: Path) -> None:
+    end_s = time.monotonic() + START_S
+    while not stack.is_up():
+        if poll() is not None or time.monotonic() > end_s:
+            last = said.read_text(errors="replace").strip().splitlines()[-3:]
+            raise NoAnswerError("The stack did not start: " + " / ".join(last))
+        time.sleep(0.1)
+
+
+@main.command()
+@click.option("--capture", "capture_id", help="Show this capture instead of the newest.")
+@_plainly
+def status(capture_id: str | None) -> None:
+    """Show what the running stack does: captures, lag of the agents, last window, loss ledger."""
+    settings = load_settings()
+    with RemoteStack(settings) as stack:
+        captures = stack.get("/api/captures", limit=5)["captures"]
+        out.print(_captures_table(captures))
+        out.print(_lag_table(settings))
+        chosen = capture_id or (captures[0]["capture_id"] if captures else None)
+        if chosen is None:
+            out.print("No capture yet: `spanwatch capture FILE`.")
+            return
+        windows = stack.get("/api/metrics/", capture=chosen, limit=1)
+        if windows["total"]:
+            last = stack.get(f"/api/metrics/{windows['total'] - 1}", capture=chosen)
+            out.print(f"Last window of {chosen}: {last['window_id']}, {last['record_count']:,} packets")
+        out.print(ledger_table(stack.get(f"/api/captures/{chosen}/ledger")))
+
+
+def _captures_table(captures: list[dict[str, Any]]) -> Table:
+    table = Table("capture", "name", "state", "packets", "packets/s", title="Captures", title_justify="left", box=None)
+    for row in captures:
+        state = "stored" if row["is_complete"] else row["state"]
+        table.add_row(row["capture_id"], row["name"], state, f"{row['packets']:,}", _rate(row))
+    return table
+
+
+def _rate(row: dict[str, Any]) -> str:
+    if row["ended_at"] is None:
+        return ""
+    began, ended = (time.mktime(time.strptime(row[key][:19], "%Y-%m-%dT%H:%M:%S")) for key in ("started_at", "ended_at"))
+    return f"{row['packets'] / max(ended - began, 1):,.0f}"
+
+
+def _lag_table(settings: Settings) -> Table:
+    table = Table("group", "topic", "messages behind", title="Lag", title_justify="left", box=None)
+    for group, topics_read in READS.items():
+        for topic in topics_read:
+            behind = sum(row.messages for row in lag(settings, settings.group_name(group), [topic]))
+            table.add_row(group, topic.name, f"{behind:,}")
+    return table
+
+
+if __name__ == "__main__":
+    main()

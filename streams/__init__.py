@@ -1,0 +1,1 @@
+"""What flows: capture, decode, topics' payloads and the pure operators over them."""

@@ -1,0 +1,336 @@
+"""The hash table from 5-tuples to slots, and the one loop over packets that drives it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.enums import DecodeStatus
+from schemas.packets import NO_PROTOCOL
+from streams.jit import kernel
+from streams.tcp import analyse_segment
+from streams.tcp_segments import drop_segments
+from streams.tcp_state import Counters, Records, forget_flow
+
+KEY = np.dtype(
+    [
+        ("src_ip", "u1", (16,)),
+        ("dst_ip", "u1", (16,)),
+        ("uid", "u8"),
+        ("src_port", "u2"),
+        ("dst_port", "u2"),
+        ("protocol", "u1"),
+        ("is_live", "u1"),
+        ("unused", "u2"),
+        ("last_clock_ns", "i8"),  # newest event time of all packets when its last packet came
+        ("last_packet", "i8"),  # number of its last packet, from 1
+    ]
+)
+"""A conversation's identity, in the direction of its first packet, and when it was last heard of."""
+
+LIVE_SHIFT = 40
+"""Where liveness begins in the word with the ports and the protocol."""
+
+FINGERPRINT = np.uint64(0xFFFFFFFF00000000)
+"""The part of the uid that an entry of the table repeats, so that a miss rarely costs a look at the key."""
+
+KEY_WORDS = KEY.itemsize // 8
+UID_WORD, PORTS_WORD, CLOCK_WORD, PACKET_WORD = 4, 5, 6, 7
+"""A key as eight 64-bit words: two addresses of two, uid, then ports, protocol and liveness in one."""
+
+CLOCK, PACKETS, LIVE, TOP, FREE, RETIRED, EVICTED, STARTED, SWEEP_AT = range(9)
+"""Counters: newest event time in ns; packets with a conversation; live conversations; slots ever used; free
+ones; retired ones; conversations evicted and started; clock value in ns at which idle ones are swept out."""
+
+DONE, TABLE_FULL, SWEEP_DUE = 0, 1, 2
+"""Why assigning stopped; a negative reason names a conversation that was found idle."""
+
+TCP = 6
+MIN_TCP_HEADER_BYTES = 20
+MALFORMED = int(DecodeStatus.MALFORMED_TRANSPORT)
+
+
+class Columns(NamedTuple):
+    """The columns of a batch that tracking reads; addresses as ``uint64 (n, 2)``."""
+
+    ts_ns: NDArray[np.int64]
+    src_ip: NDArray[np.uint64]
+    dst_ip: NDArray[np.uint64]
+    src_port: NDArray[np.uint16]
+    dst_port: NDArray[np.uint16]
+    protocol: NDArray[np.uint8]
+    fragment: NDArray[np.uint8]
+    tcp_flags: NDArray[np.uint16]
+    tcp_seq: NDArray[np.uint32]
+    tcp_ack: NDArray[np.uint32]
+    tcp_window_bytes: NDArray[np.uint16]
+    tcp_window_scale: NDArray[np.uint8]
+    payload_bytes: NDArray[np.uint32]
+    l4_header_bytes: NDArray[np.uint8]
+    decode_status: NDArray[np.uint8]
+
+
+class State(NamedTuple):
+    """Every array of a tracker; those by slot grow together.
+
+    ``keys`` is ``uint64 (slots, 8)``, ``flows`` FLOW ``(2 * slots,)`` (forward, backward), ``handshakes``
+    HANDSHAKE ``(slots,)``, ``segments`` SEGMENT ``(rows,)``, ``pool`` int64 ``(3,)``, ``table`` uint64
+    (power of two; high half of the uid above, slot + 1 below, 0 = empty), ``free`` and ``retired`` int32
+    ``(slots,)`` stacks, ``counters`` int64 ``(9,)``.
+    """
+
+    keys: NDArray[np.uint64]
+    flows: Records
+    handshakes: Records
+    segments: Records
+    pool: Counters
+    table: NDArray[np.uint64]
+    free: NDArray[np.int32]
+    retired: NDArray[np.int32]
+    counters: Counters
+
+
+class Results(NamedTuple):
+    """What the loop writes, one element per packet."""
+
+    conversation: NDArray[np.int32]
+    uid: NDArray[np.uint64]
+    is_forward: NDArray[np.bool_]
+    analysis: NDArray[np.uint16]
+    ack_rtt_ns: NDArray[np.int64]
+    initial_rtt_ns: NDArray[np.int64]
+
+
+@kernel
+def _mix(word: np.uint64) -> np.uint64:
+    """Return a 64-bit word with its bits mixed (finalizer of SplitMix64, Steele et al. 2014)."""
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))
+
+
+@kernel
+def conversation_uid(
+    src_high: np.uint64,
+    src_low: np.uint64,
+    src_port: np.uint64,
+    dst_high: np.uint64,
+    dst_low: np.uint64,
+    dst_port: np.uint64,
+    protocol: np.uint64,
+) -> np.uint64:
+    """Return the hash that names a conversation, the same for both directions and never 0.
+
+    Each endpoint is hashed for itself, then the pair in order of size with the protocol.
+    """
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    left = _mix(_mix(src_high + golden) ^ src_low ^ (src_port << np.uint64(48)))
+    right = _mix(_mix(dst_high + golden) ^ dst_low ^ (dst_port << np.uint64(48)))
+    uid = _mix(min(left, right) + golden * _mix(max(left, right) + protocol))
+    return uid if uid != 0 else np.uint64(1)
+
+
+@kernel
+def release_slot(state: State, slot: int) -> None:
+    """End a conversation; its slot waits among the retired until the next call."""
+    drop_segments(state.flows[2 * slot], state.segments, state.pool)
+    drop_segments(state.flows[2 * slot + 1], state.segments, state.pool)
+    state.keys[slot, PORTS_WORD] &= np.uint64((1 << LIVE_SHIFT) - 1)
+    state.retired[state.counters[RETIRED]] = slot
+    state.counters[RETIRED] += 1
+    state.counters[LIVE] -= 1
+    state.counters[EVICTED] += 1
+
+
+@kernel
+def reuse_retired(state: State) -> None:
+    """Make the slots of ended conversations available again."""
+    counters = state.counters
+    for index in range(counters[RETIRED]):
+        state.free[counters[FREE] + index] = state.retired[index]
+    counters[FREE] += counters[RETIRED]
+    counters[RETIRED] = 0
+
+
+@kernel
+def _start(state: State) -> int:
+    """Return a slot for a new conversation, its TCP state blank."""
+    counters = state.counters
+    if counters[FREE] > 0:
+        counters[FREE] -= 1
+        slot = np.int64(state.free[counters[FREE]])
+    else:
+        slot = counters[TOP]
+        counters[TOP] += 1
+    counters[LIVE] += 1
+    counters[STARTED] += 1
+    forget_flow(state.flows[2 * slot])
+    forget_flow(state.flows[2 * slot + 1])
+    state.handshakes[slot].syn_ts_ns = 0
+    state.handshakes[slot].initial_rtt_ns = 0
+    state.handshakes[slot].is_told = 0
+    return slot
+
+
+@kernel
+def rebuild_table(state: State) -> None:
+    """Write the table anew from the live conversations."""
+    table = state.table
+    mask = np.int64(len(table) - 1)
+    table[:] = 0
+    for slot in range(state.counters[TOP]):
+        if state.keys[slot, PORTS_WORD] >> np.uint64(LIVE_SHIFT) != 0:
+            uid = state.keys[slot, UID_WORD]
+            place = np.int64(uid) & mask
+            while table[place] != 0:
+                place = (place + 1) & mask
+            table[place] = (uid & FINGERPRINT) | np.uint64(slot + 1)
+
+
+@kernel
+def evict(state: State, before_clock_ns: int, before_packet: int) -> None:
+    """End the conversations last heard of before a clock value or before a packet, and rebuild the table."""
+    for slot in range(state.counters[TOP]):
+        is_live = state.keys[slot, PORTS_WORD] >> np.uint64(LIVE_SHIFT) != 0
+        clock_ns = np.int64(state.keys[slot, CLOCK_WORD])
+        packet = np.int64(state.keys[slot, PACKET_WORD])
+        if is_live and (clock_ns < before_clock_ns or packet < before_packet):
+            release_slot(state, slot)
+    rebuild_table(state)
+
+
+@kernel
+def _find(
+    keys: NDArray[np.uint64],
+    table: NDArray[np.uint64],
+    uid: np.uint64,
+    ports: np.uint64,
+    src_high: np.uint64,
+    src_low: np.uint64,
+    dst_high: np.uint64,
+    dst_low: np.uint64,
+) -> tuple[int, int]:
+    """Return a key's place in the table and its slot, -1 when it is not there."""
+    mask = np.int64(len(table) - 1)
+    place = np.int64(uid) & mask
+    while table[place] != 0:
+        if (table[place] ^ uid) >> np.uint64(32) == 0:
+            slot = np.int64(table[place] & np.uint64(0xFFFFFFFF)) - 1
+            if (
+                keys[slot, PORTS_WORD] == ports
+                and keys[slot, 0] == src_high
+                and keys[slot, 1] == src_low
+                and keys[slot, 2] == dst_high
+                and keys[slot, 3] == dst_low
+            ):
+                return place, slot
+        place = (place + 1) & mask
+    return place, -1
+
+
+@kernel
+def assign_conversations(
+    columns: Columns, state: State, results: Results, first: int, capacity: int, idle_ns: int
+) -> tuple[int, int]:
+    """Give packets their conversations and stop where the table needs care.
+
+    Parameters
+    ----------
+    columns : Columns
+        The batch, ``n`` packets.
+    state : State
+        Has ``n - first`` free slots.
+    results : Results
+        As ``blank_results`` made it; filled from ``first`` on.
+    first : int
+        Packet to begin with.
+    capacity : int
+        Live conversations at most.
+    idle_ns : int
+        A conversation not heard of for longer has ended, ns.
+
+    Returns
+    -------
+    reason : int
+        DONE, TABLE_FULL, SWEEP_DUE, or minus the slot less one of a conversation found idle.
+    stop : int
+        Packet to go on with.
+    """
+    counters, keys, table = state.counters, state.keys, state.table
+    clock_ns = counters[CLOCK]
+    for i in range(first, len(columns.ts_ns)):
+        clock_ns = max(clock_ns, columns.ts_ns[i])
+        counters[CLOCK] = clock_ns
+        protocol = np.uint64(columns.protocol[i])
+        if protocol == NO_PROTOCOL:
+            continue
+        if clock_ns >= counters[SWEEP_AT]:
+            return SWEEP_DUE, i
+        src_high, src_low = columns.src_ip[i, 0], columns.src_ip[i, 1]
+        dst_high, dst_low = columns.dst_ip[i, 0], columns.dst_ip[i, 1]
+        src_port, dst_port = np.uint64(columns.src_port[i]), np.uint64(columns.dst_port[i])
+        uid = conversation_uid(src_high, src_low, src_port, dst_high, dst_low, dst_port, protocol)
+        kind = (np.uint64(1) << np.uint64(LIVE_SHIFT)) | (protocol << np.uint64(32))
+        ports = kind | (dst_port << np.uint64(16)) | src_port
+        place, slot = _find(keys, table, uid, ports, src_high, src_low, dst_high, dst_low)
+        is_forward = True
+        if slot < 0:
+            turned = kind | (src_port << np.uint64(16)) | dst_port
+            place, slot = _find(keys, table, uid, turned, dst_high, dst_low, src_high, src_low)
+            is_forward = slot < 0
+        if slot < 0:
+            if counters[LIVE] >= capacity:
+                return TABLE_FULL, i
+            slot = _start(state)
+            table[place] = (uid & FINGERPRINT) | np.uint64(slot + 1)
+            keys[slot, 0], keys[slot, 1] = src_high, src_low
+            keys[slot, 2], keys[slot, 3] = dst_high, dst_low
+            keys[slot, UID_WORD] = uid
+            keys[slot, PORTS_WORD] = ports
+        elif clock_ns - np.int64(keys[slot, CLOCK_WORD]) > idle_ns:
+            return -1 - slot, i
+        counters[PACKETS] += 1
+        keys[slot, CLOCK_WORD] = np.uint64(clock_ns)
+        keys[slot, PACKET_WORD] = np.uint64(counters[PACKETS])
+        results.conversation[i] = slot
+        results.uid[i] = uid
+        results.is_forward[i] = is_forward
+    return DONE, len(columns.ts_ns)
+
+
+@kernel
+def analyse_packets(columns: Columns, state: State, results: Results, first: int, stop: int) -> None:
+    """Judge the whole TCP segments among packets ``first`` to ``stop``, whose conversations are known.
+
+    Fragments are left out, as the length of their segment is not known, and so are headers that contradict
+    themselves. ``state`` has ``stop - first`` free rows for segments.
+    """
+    for i in range(first, stop):
+        if (
+            columns.protocol[i] != TCP
+            or columns.fragment[i] != 0
+            or columns.l4_header_bytes[i] < MIN_TCP_HEADER_BYTES
+            or columns.decode_status[i] == MALFORMED
+        ):
+            continue
+        slot = np.int64(results.conversation[i])
+        sender = 2 * slot + (0 if results.is_forward[i] else 1)
+        verdicts, ack_rtt_ns, initial_rtt_ns = analyse_segment(
+            state.flows[sender],
+            state.flows[sender ^ 1],
+            state.handshakes[slot],
+            state.segments,
+            state.pool,
+            columns.ts_ns[i],
+            np.int64(columns.tcp_seq[i]),
+            np.int64(columns.tcp_ack[i]),
+            np.int64(columns.payload_bytes[i]),
+            np.int64(columns.tcp_flags[i]),
+            np.int64(columns.tcp_window_bytes[i]),
+            np.int64(columns.tcp_window_scale[i]),
+        )
+        results.analysis[i] = verdicts
+        results.ack_rtt_ns[i] = ack_rtt_ns
+        results.initial_rtt_ns[i] = initial_rtt_ns

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.store import Store
+from tests.api.stack import Running, insert_stored_capture, running, settings_in
+
+
+def test_control_status_counts_windows(stack: Running, store: Store) -> None:
+    insert_stored_capture(store, windows=3)
+    body = stack.http.get("/api/control/status").json()
+    assert body["data"]["metric_count"] == 3
+    assert body["system"]["project_structure"]["streams"] is True
+    assert body["capture"] == {"running": False, "start_time": None, "interface": None}
+
+
+def test_no_live_capture_runs(stack: Running) -> None:
+    assert stack.http.get("/api/control/capture/status").json() == {
+        "running": False,
+        "message": "No active capture",
+    }
+
+
+def test_a_live_capture_cannot_be_started_in_pcap_mode(stack: Running) -> None:
+    answer = stack.http.post("/api/control/capture/start", json={"interface": "eth0", "duration": 300})
+    assert answer.status_code == 400
+    assert answer.json()["success"] is False
+    assert answer.json()["error"] == "Cannot start live capture in pcap mode. Start API with --mode live"
+
+
+def test_a_live_capture_cannot_be_started_in_live_mode_yet(store: Store, tmp_path: Path) -> None:
+    with running(settings_in(tmp_path, mode="live", interface="lo"), store) as stack:
+        answer = stack.http.post("/api/control/capture/start")
+        assert answer.status_code == 400
+        assert "cannot capture" in answer.json()["error"]
+        assert stack.http.get("/api/control/config").json()["interface"] == "lo"
+
+
+def test_what_does_not_run_cannot_be_stopped(stack: Running) -> None:
+    answer = stack.http.post("/api/control/capture/stop")
+    assert (answer.status_code, answer.json()["error"]) == (400, "No capture currently running")
+
+
+def test_logs_are_the_last_lines_stripped(stack: Running) -> None:
+    folder = stack.settings.logs_folder
+    folder.mkdir(parents=True)
+    (folder / "app.log").write_text("".join(f"  line {number} \n" for number in range(250)))
+    body = stack.http.get("/api/control/logs").json()
+    assert (body["limit"], body["total_lines"], body["returned_lines"]) == (100, 250, 100)
+    assert (body["logs"][0], body["logs"][-1]) == ("line 150", "line 249")
+    assert stack.http.get("/api/control/logs", params={"limit": 3}).json()["logs"][0] == "line 247"
+
+
+def test_a_log_that_does_not_exist_yet_is_empty(stack: Running) -> None:
+    body = stack.http.get("/api/control/logs", params={"type": "analysis"}).json()
+    assert (body["total_lines"], body["returned_lines"], body["logs"]) == (0, 0, [])
+
+
+@pytest.mark.parametrize("query", ["type=passwd", "type=", "limit=0", "limit=10001", "limit=many"])
+def test_nonsense_about_logs_is_refused(stack: Running, query: str) -> None:
+    answer = stack.http.get(f"/api/control/logs?{query}")
+    assert (answer.status_code, answer.json()["error"]) == (400, "Bad Request")

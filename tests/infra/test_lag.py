@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from infra.broker import Broker
+from infra.kafka import client_config, create_topics, flush, producer, send
+from infra.lag import KafkaLag, lag
+from infra.settings import Settings, load_settings
+from schemas.topics import DAY_S, Topic
+
+TOPIC = Topic("lagging", True, DAY_S, False, "A topic of these tests.")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    settings = load_settings(state=tmp_path_factory.mktemp("lag"), kafka="", partitions=2)
+    with Broker(settings):
+        create_topics(settings, [TOPIC])
+        yield settings
+
+
+def test_lag_is_what_was_produced_less_what_was_committed(stack: Settings) -> None:
+    name, group = stack.topic_name(TOPIC), stack.group_name("reader")
+    out = producer(stack)
+    for partition, count in ((0, 5), (1, 2)):
+        for _ in range(count):
+            send(out, name, b"x", partition=partition)
+    flush(out)
+    assert [row.messages for row in lag(stack, group, [TOPIC])] == [5, 2]
+
+    consumer = Consumer({**client_config(stack), "group.id": group})
+    consumer.commit(offsets=[TopicPartition(name, 0, 3)], asynchronous=False)
+    consumer.close()
+    assert lag(stack, group, [TOPIC]) == [
+        KafkaLag(group, name, 0, committed=3, end=5),
+        KafkaLag(group, name, 1, committed=None, end=2),
+    ]
+
+
+def test_a_topic_that_does_not_exist_has_no_lag(stack: Settings) -> None:
+    assert lag(stack, "reader", [Topic("absent", True, DAY_S, False, "Not there.")]) == []
