@@ -30,7 +30,7 @@ from api.report import ledger_table, report
 from infra.broker import Broker, bootstrap_servers
 from infra.kafka import create_topics, producer
 from infra.lag import lag
-def set_up_logging(*a): logging.basicConfig(level="INFO")
+from infra.logging import set_up_logging
 from infra.processes import spawn, stop_process
 from infra.settings import Settings, load_settings, unknown_names
 from infra.settings_page import setting_rows
@@ -107,7 +107,7 @@ def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="spanwatch")
 def main() -> None:
-    """Watch a mirrored switch port, or a capture file, and say what went by.
+    r"""Watch a mirrored switch port, or a capture file, and say what went by.
 
     \b
     Try it:        spanwatch analyze FILE.pcap     a report, then everything stops again
@@ -122,7 +122,13 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--pcap", "files", type=click.Path(path_type=Path), multiple=True, help="Capture file to compute at once; may be repeated.")
+@click.option(
+    "--pcap",
+    "files",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Capture file to compute at once; may be repeated.",
+)
 @click.option("--interface", help="Network interface to watch.")
 @click.option("--host", help="Address the API listens on.")
 @click.option("--ports", help="Ports the API listens on, separated by commas.")
@@ -163,7 +169,7 @@ def _greet(settings: Settings, files: tuple[Path, ...]) -> None:
 def worker() -> None:
     """Run the computing agents: capture, windows and merge. Start more of them to share the load."""
     settings = load_settings()
-    set_up_logging(settings, "worker")
+    set_up_logging(settings)
     asyncio.run(_run_worker(settings))
 
 
@@ -190,7 +196,7 @@ def api_command(host: str | None, ports: str | None) -> None:
 def broker() -> None:
     """Run the local Kafka alone, in the foreground."""
     settings = load_settings()
-    set_up_logging(settings, "broker")
+    set_up_logging(settings)
     with Broker(settings) as running:
         create_topics(settings)
         notes.print(f"Kafka answers at {running.bootstrap}  (stop: Ctrl-C)")
@@ -225,7 +231,9 @@ def migrate() -> None:
 
 def _opened_store(settings: Settings) -> Store:
     return Store.open(
-        settings.clickhouse, packets_ttl_days=settings.packets_ttl_days, windows_ttl_days=settings.windows_ttl_days
+        settings.clickhouse,
+        packets_ttl_days=settings.packets_ttl_days,
+        windows_ttl_days=settings.windows_ttl_days,
     )
 
 
@@ -239,7 +247,12 @@ def config() -> None:
     out.print(table)
 
 
-_SPEED = click.option("--speed", type=click.FloatRange(min=0), default=0.0, help="0: as fast as possible (default); 1: as it was; N: N times that.")
+_SPEED = click.option(
+    "--speed",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="0: as fast as possible (default); 1: as it was; N: N times that.",
+)
 _WINDOW = click.option("--window", "window_s", type=click.FloatRange(1, 300), help="Window size in seconds.")
 
 
@@ -268,9 +281,7 @@ def _send_capture(file: str, settings: Settings, speed: float) -> str:
             partitions=settings.partitions,
             speed=speed,
         )
-        run = CaptureRun(
-            opened, plan, producer(settings), settings.topic_name(PACKETS), settings.topic_name(CAPTURES)
-        )
+        run = CaptureRun(opened, plan, producer(settings), settings.topic_name(PACKETS), settings.topic_name(CAPTURES))
         _show_steps(run, opened, progress)
     return plan.capture_id
 
@@ -389,7 +400,9 @@ def _captures_table(captures: list[dict[str, Any]]) -> Table:
 def _rate(row: dict[str, Any]) -> str:
     if row["ended_at"] is None:
         return ""
-    began, ended = (time.mktime(time.strptime(row[key][:19], "%Y-%m-%dT%H:%M:%S")) for key in ("started_at", "ended_at"))
+    began, ended = (
+        time.mktime(time.strptime(row[key][:19], "%Y-%m-%dT%H:%M:%S")) for key in ("started_at", "ended_at")
+    )
     return f"{row['packets'] / max(ended - began, 1):,.0f}"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import faust
@@ -15,26 +16,67 @@ from infra.settings import Settings
 from schemas.topics import MAX_MESSAGE_BYTES, Topic
 
 FaustApp: TypeAlias = faust.App
-Stream: TypeAlias = faust.StreamT[bytes]
+Stream: TypeAlias = faust.Stream[bytes]
+Event: TypeAlias = faust.EventT[bytes]
 TopicPartition: TypeAlias = faust.types.TP
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Received:
+    """One message as a stage sees it.
+
+    Parameters
+    ----------
+    topic : str
+        Name on the broker.
+    partition, offset : int
+        Its position.
+    headers : mapping of str to bytes
+        Kafka headers.
+    body : bytes
+        Empty when there is none.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    headers: Mapping[str, bytes]
+    body: bytes
+
+    @classmethod
+    def of(cls, event: Event) -> Received:
+        """Return the message of an event."""
+        message = event.message
+        headers = {name: value or b"" for name, value in dict(message.headers or {}).items()}
+        return cls(message.topic, message.partition, message.offset, headers, message.value or b"")
+
+    def __str__(self) -> str:
+        """Where it stood, for log lines."""
+        return f"{self.topic}[{self.partition}] offset {self.offset}"
+
 
 MAX_WAITING_MESSAGES = 4
 """Messages that Faust may hold for one agent: a batch is up to 27 MB."""
 
 SESSION_TIMEOUT_S = 10
 HEARTBEAT_S = 2
+RESTART_S = 1.0
+"""Pause before an application that failed is made again, s."""
+
 STOP_S = 3.0
 """How long an application may take to stop, s; what was not committed is done again after the start."""
 
 
 def make_app(settings: Settings, name: str) -> FaustApp:
     """Return a Faust application named ``name``; so is its consumer group, behind the prefix."""
+    datadir = settings.state / "faust" / name
+    datadir.mkdir(parents=True, exist_ok=True)
     return faust.App(
         settings.group_name(name),
         broker=[f"aiokafka://{server}" for server in bootstrap_servers(settings).split(",")],
-        datadir=settings.state / "faust" / name,
+        datadir=datadir,
         autodiscover=False,
         key_serializer="raw",
         value_serializer="raw",
@@ -54,7 +96,7 @@ def make_app(settings: Settings, name: str) -> FaustApp:
 
 
 def add_agent(
-    app: FaustApp, settings: Settings, topic: Topic, handle: Callable[[Stream], Any], name: str
+    app: FaustApp, settings: Settings, topic: Topic, handle: Callable[[Any], Awaitable[None]], name: str
 ) -> None:
     """Connect a coroutine over a stream of raw messages to a topic."""
     source = app.topic(settings.topic_name(topic), internal=False, value_type=bytes, key_type=bytes)
@@ -91,7 +133,7 @@ async def _until_crash(app: FaustApp) -> None:
 
 
 class AppThread:
-    """A Faust application in a thread and an event loop of its own.
+    """A Faust application in a thread and an event loop of its own; started again when it fails.
 
     Parameters
     ----------
@@ -103,8 +145,6 @@ class AppThread:
         self._make = make
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self.failure: BaseException | None = None
-        """Why the application ended by itself, or None."""
         self._thread = threading.Thread(target=self._run, name="agents", daemon=True)
 
     def start(self) -> None:
@@ -120,9 +160,14 @@ class AppThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(run_app(self._make(), self._stop))
-        except Exception as failure:
-            log.exception("the agents ended")
-            self.failure = failure
+            self._loop.run_until_complete(self._keep_running())
         finally:
             self._loop.close()
+
+    async def _keep_running(self) -> None:
+        while not self._stop.is_set():
+            try:
+                await run_app(self._make(), self._stop)
+            except Exception:
+                log.exception("the agents ended; started again in %s s", RESTART_S)
+                await asyncio.sleep(RESTART_S)

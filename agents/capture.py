@@ -8,7 +8,7 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from agents.app import FaustApp, Stream, add_agent
+from agents.app import FaustApp, Received, Stream, add_agent
 from infra.settings import Settings
 from schemas.captures import CaptureRequest, CaptureRow
 from schemas.errors import SpanwatchError
@@ -41,9 +41,7 @@ def run_request(request: CaptureRequest, settings: Settings, producer: Producer)
     row: CaptureRow | None = None
     try:
         with open_capture(Path(request.path)) as file:
-            run = CaptureRun(
-                file, plan, producer, settings.topic_name(PACKETS), settings.topic_name(CAPTURES)
-            )
+            run = CaptureRun(file, plan, producer, settings.topic_name(PACKETS), settings.topic_name(CAPTURES))
             for row in run.steps():  # noqa: B007 - the last one is the result
                 pass
             return run.row
@@ -65,7 +63,7 @@ def add_capture_agent(app: FaustApp, settings: Settings, producer: Producer) -> 
         loop = asyncio.get_running_loop()
         async for event in stream.events():
             try:
-                request = CaptureRequest.model_validate_json(event.message.value)
+                request = CaptureRequest.model_validate_json(Received.of(event).body)
             except ValueError:
                 log.exception("skipped a capture request that cannot be read")
                 continue

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, TypeAlias
 
-import faust
-
-Event: TypeAlias = faust.EventT[bytes]
+from agents.app import Event
 
 
 class HeldMessages:
@@ -19,7 +16,7 @@ class HeldMessages:
     """
 
     def __init__(self) -> None:
-        self._messages: defaultdict[int, list[Any]] = defaultdict(list)
+        self._messages: defaultdict[int, list[Event]] = defaultdict(list)
 
     def hold(self, event: Event) -> None:
         """Keep an event unacknowledged, without its body."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from confluent_kafka import Producer
 from pydantic import TypeAdapter
 
-from agents.app import FaustApp, Stream, TopicPartition, add_agent
-from agents.held import Event, HeldMessages
+from agents.app import Event, FaustApp, Received, Stream, TopicPartition, add_agent
+from agents.held import HeldMessages
 from infra.kafka import flush, send
 from infra.settings import Settings
 from schemas.captures import LedgerRow
@@ -119,19 +120,20 @@ def add_merge_agent(app: FaustApp, settings: Settings, producer: Producer) -> No
             if is_idle:
                 held.release(event.message.partition)
 
-    async def revoked(_sender: FaustApp, revoked: set[TopicPartition], **_kwargs: object) -> None:
-        partitions = {tp.partition for tp in revoked if tp.topic == topic}
+    async def on_revoked(*_sender: Any, revoked: set[TopicPartition] | None = None, **_more: Any) -> None:
+        partitions = {tp.partition for tp in revoked or () if tp.topic == topic}
         stage.drop(partitions)
         held.forget(partitions)
 
-    app.on_partitions_revoked.connect(revoked, weak=False)
+    app.on_partitions_revoked.connect(on_revoked, weak=False)
     add_agent(app, settings, WINDOW_PARTIALS, merge, "merge")
 
 
 def _take(stage: MergeStage, event: Event) -> bool:
-    message = event.message
+    """Process an event; what cannot be understood is logged and passed over."""
+    message = Received.of(event)
     try:
-        return stage.take(message.partition, PartialHeader.from_kafka(message.headers), message.value)
+        return stage.take(message.partition, PartialHeader.from_kafka(message.headers), message.body)
     except WireError:
-        log.exception("skipped partial windows, partition %d offset %d", message.partition, message.offset)
+        log.exception("skipped partial windows: %s", message)
         return False

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pyarrow as pa
 
-from agents.app import FaustApp, Stream, add_agent
-from agents.held import Event
+from agents.app import FaustApp, Received, Stream, add_agent
 from agents.merge import LEDGER_ROWS
 from infra.settings import Settings
 from infra.store import Store
@@ -61,38 +60,35 @@ class StorageStage:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def packets(self, event: Event) -> None:
+    def packets(self, message: Received) -> None:
         """Store a batch of packets, or count what is stored when the capture has ended."""
-        message = event.message
         header = BatchHeader.from_kafka(message.headers)
         if header.kind is BatchKind.DATA:
-            batch = decode_packets(message.value)
+            batch = decode_packets(message.body)
             rows = stored_batch(batch, header.capture_id, message.partition, message.offset)
             token = f"{header.capture_id}:{message.partition}:{header.seq}"
             self._store.insert("packet_logs", rows, token)
         elif header.kind is BatchKind.END:
             self._close_partition(header.capture_id, message.partition)
 
-    def windows(self, event: Event) -> None:
+    def windows(self, message: Received) -> None:
         """Store windows, or their ledger when the capture has ended."""
-        message = event.message
         header = BatchHeader.from_kafka(message.headers)
         if header.kind is BatchKind.DATA:
-            token = f"{message.topic}:{message.partition}:{message.offset}"
-            self._store.insert("windows", decode_table(message.value, WINDOW_SCHEMA), token)
+            token = str(message)
+            self._store.insert("windows", decode_table(message.body, WINDOW_SCHEMA), token)
         elif header.kind is BatchKind.END:
-            self._store_ledger(LEDGER_ROWS.validate_json(message.value))
+            self._store_ledger(LEDGER_ROWS.validate_json(message.body))
 
-    def captures(self, event: Event) -> None:
+    def captures(self, message: Received) -> None:
         """Store a capture's ledger, then its state."""
-        message = event.message
         try:
-            told = CaptureEvent.model_validate_json(message.value)
+            told = CaptureEvent.model_validate_json(message.body)
         except ValueError as error:
             raise WireError(f"a capture's state that cannot be read: {error}") from error
         self._store_ledger(told.ledger)
         row = pa.Table.from_pylist([told.capture.model_dump(mode="json")], schema=CAPTURE_SCHEMA)
-        self._store.insert("captures", row, f"{message.topic}:{message.partition}:{message.offset}")
+        self._store.insert("captures", row, str(message))
 
     def _close_partition(self, capture_id: str, partition: int) -> None:
         parameters = {"capture": capture_id, "partition": partition}
@@ -113,7 +109,7 @@ class StorageStage:
 def add_storage_agents(app: FaustApp, settings: Settings, store: Store) -> None:
     """Add the agents from ``packets``, ``windows`` and ``captures`` to the store."""
     stage = StorageStage(store)
-    inserts: tuple[tuple[Topic, Callable[[Event], None]], ...] = (
+    inserts: tuple[tuple[Topic, Callable[[Received], None]], ...] = (
         (PACKETS, stage.packets),
         (WINDOWS, stage.windows),
         (CAPTURES, stage.captures),
@@ -122,24 +118,23 @@ def add_storage_agents(app: FaustApp, settings: Settings, store: Store) -> None:
         add_agent(app, settings, topic, _storing(insert), f"store-{topic.name}")
 
 
-def _storing(insert: Callable[[Event], None]) -> Callable[[Stream], object]:
+def _storing(insert: Callable[[Received], None]) -> Callable[[Stream], Awaitable[None]]:
     """Return an agent that acknowledges a message once ClickHouse has acknowledged its rows."""
 
     async def store(stream: Stream) -> None:
         loop = asyncio.get_running_loop()
         async for event in stream.events():
-            await loop.run_in_executor(None, _insert_until_taken, insert, event)
+            await loop.run_in_executor(None, _insert_until_taken, insert, Received.of(event))
 
     return store
 
 
-def _insert_until_taken(insert: Callable[[Event], None], event: Event) -> None:
-    message = event.message
+def _insert_until_taken(insert: Callable[[Received], None], message: Received) -> None:
     while True:
         try:
-            return insert(event)
+            return insert(message)
         except WireError:
-            log.exception("skipped %s %d:%d", message.topic, message.partition, message.offset)
+            log.exception("skipped %s", message)
             return None
         except StoreError as error:
             if not error.can_retry:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
+from typing import Any
 
 from confluent_kafka import Producer
 
-from agents.app import FaustApp, Stream, TopicPartition, add_agent
-from agents.held import Event, HeldMessages
+from agents.app import Event, FaustApp, Received, Stream, TopicPartition, add_agent
+from agents.held import HeldMessages
 from infra.kafka import flush, send
 from infra.settings import Settings
 from schemas.enums import BatchKind
@@ -77,9 +78,7 @@ class WindowsStage:
         if partials or operator.closed_through > closed_before or header.kind is BatchKind.END:
             self._send(partition, capture, header, partials)
 
-    def _send(
-        self, partition: int, capture: _OpenCapture, header: BatchHeader, partials: list[PartialWindow]
-    ) -> None:
+    def _send(self, partition: int, capture: _OpenCapture, header: BatchHeader, partials: list[PartialWindow]) -> None:
         sent = PartialHeader(
             batch=replace(header, seq=capture.next_partial),
             partition=partition,
@@ -112,20 +111,20 @@ def add_windows_agent(app: FaustApp, settings: Settings, producer: Producer) -> 
             if is_idle:
                 held.release(event.message.partition)
 
-    async def revoked(_sender: FaustApp, revoked: set[TopicPartition], **_kwargs: object) -> None:
-        partitions = {tp.partition for tp in revoked if tp.topic == topic}
+    async def on_revoked(*_sender: Any, revoked: set[TopicPartition] | None = None, **_more: Any) -> None:
+        partitions = {tp.partition for tp in revoked or () if tp.topic == topic}
         stage.drop(partitions)
         held.forget(partitions)
 
-    app.on_partitions_revoked.connect(revoked, weak=False)
+    app.on_partitions_revoked.connect(on_revoked, weak=False)
     add_agent(app, settings, PACKETS, windows, "windows")
 
 
 def _take(stage: WindowsStage, event: Event) -> bool:
-    message = event.message
+    """Process an event; what cannot be understood is logged and passed over."""
+    message = Received.of(event)
     try:
-        header = BatchHeader.from_kafka(message.headers)
-        return stage.take(message.partition, header, message.value)
+        return stage.take(message.partition, BatchHeader.from_kafka(message.headers), message.body)
     except WireError:
-        log.exception("skipped packets, partition %d offset %d", message.partition, message.offset)
+        log.exception("skipped packets: %s", message)
         return False

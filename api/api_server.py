@@ -48,9 +48,7 @@ def run(**overrides: object) -> None:
 @click.option("--interface", help="Network interface, with --mode live.")
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The only port to listen on.")
-def main(
-    mode: str | None, pcap: Path | None, interface: str | None, host: str | None, port: int | None
-) -> None:
+def main(mode: str | None, pcap: Path | None, interface: str | None, host: str | None, port: int | None) -> None:
     """Start the whole service: broker, store, workers and the API on all configured ports."""
     overrides = {
         "mode": mode,

@@ -12,10 +12,11 @@ from typing import Protocol
 import anyio.to_thread
 from fastapi import FastAPI
 
+from api.access_log import AccessLog
 from api.broker import BrokerRequests
 from api.compute import STALL_S, Computations, RequestCapture
 from api.errors import install_error_answers
-from api.logs import AccessLog
+from api.openapi import Application
 from api.redirect import PermanentRedirect
 from api.routers import captures, control, metrics, root
 from api.services import LifespanState, Services
@@ -71,13 +72,11 @@ def create_app(
     stall_s : float
         Without progress for so long, a compute is given up.
     """
-    app = FastAPI(
+    app = Application(
         title="spanwatch",
         version=metadata.version("spanwatch"),
         description=DESCRIPTION,
-        lifespan=_lifespan(
-            settings, store, request_capture, with_background=with_background, stall_s=stall_s
-        ),
+        lifespan=_lifespan(settings, store, request_capture, with_background=with_background, stall_s=stall_s),
     )
     for module in (root, metrics, captures, control):
         app.include_router(module.router)

@@ -56,9 +56,7 @@ async def _read(request: Request) -> bytes:
 
 def _check_content_type(request: Request) -> None:
     named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if named in ("", "application/json", FORM) or (
-        named.startswith("application/") and named.endswith("+json")
-    ):
+    if named in ("", "application/json", FORM) or (named.startswith("application/") and named.endswith("+json")):
         return
     raise Refusal(415, "Unsupported Media Type", "Send JSON: Content-Type: application/json.")
 

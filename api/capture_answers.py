@@ -158,13 +158,9 @@ class LedgerAnswer(BaseModel):
     )
 
     capture_id: str
-    is_complete: bool = Field(
-        description="Whether the capture is over and stored; until then hops are behind."
-    )
+    is_complete: bool = Field(description="Whether the capture is over and stored; until then hops are behind.")
     is_balanced: bool = Field(description="Whether every hop is there and handed on exactly what came in.")
-    difference: int = Field(
-        description="Packets read minus packets stored; 0 when nothing got lost or doubled."
-    )
+    difference: int = Field(description="Packets read minus packets stored; 0 when nothing got lost or doubled.")
     undecodable: dict[str, int] = Field(
         description="Packets not fully decoded, by reason; each of them is stored all the same."
     )

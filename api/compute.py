@@ -93,7 +93,7 @@ class Computations:
         StoreError, BrokerError
             A part of the service does not answer.
         """
-        fingerprint = file.fingerprint(window_s)
+        fingerprint = await asyncio.to_thread(file.fingerprint, window_s)
         if fingerprint in self._busy:
             raise failure(409, "This file is being computed already. Wait for its answer, then ask again.")
         self._busy.add(fingerprint)

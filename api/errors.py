@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from schemas.errors import SpanwatchError
+from schemas.errors import BrokerError, SpanwatchError, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -153,9 +153,7 @@ async def _on_http(_: Request, exc: Exception) -> JSONResponse:
 
 def sentence_of(errors: list[dict[str, Any]]) -> str:
     """Return what is wrong with which parameters, without repeating what was sent."""
-    said = [
-        f"{'.'.join(str(part) for part in error['loc'][1:]) or 'body'}: {error['msg']}" for error in errors
-    ]
+    said = [f"{'.'.join(str(part) for part in error['loc'][1:]) or 'body'}: {error['msg']}" for error in errors]
     return "; ".join(said)[:500]
 
 
@@ -169,7 +167,7 @@ async def _on_ours(_: Request, exc: Exception) -> JSONResponse:
     """Answer for the store or the broker: the sentence may name paths, so it goes to the log only."""
     known = cast(SpanwatchError, exc)
     logger.error("%s: %s", type(known).__name__, known)
-    if known.can_retry:
+    if isinstance(known, StoreError | BrokerError):
         return _answer(503, envelope(_phrase(503), "A part of the service does not answer. Try again."))
     return await _on_anything(_, exc)
 
@@ -202,7 +200,5 @@ def documented(*statuses: int, model: type[ErrorAnswer] = ErrorAnswer) -> Respon
         Body of the statuses named; 500 and 503 have the plain envelope.
     """
     own: Responses = {status: {"model": model, "description": _phrase(status)} for status in statuses}
-    every: Responses = {
-        status: {"model": ErrorAnswer, "description": _phrase(status)} for status in (500, 503)
-    }
+    every: Responses = {status: {"model": ErrorAnswer, "description": _phrase(status)} for status in (500, 503)}
     return {**every, **own}

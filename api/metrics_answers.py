@@ -137,9 +137,7 @@ class ComputedAnswer(BaseModel):
 
     success: Literal[True]
     message: str
-    metrics_file: str = Field(
-        description="Where the windows can be read: they are in the store, not in a file."
-    )
+    metrics_file: str = Field(description="Where the windows can be read: they are in the store, not in a file.")
     window_count: Count
     window_size: int | float = Field(description="Seconds.")
     computation_time: float = Field(description="Seconds that this request took.")

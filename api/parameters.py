@@ -22,9 +22,7 @@ Capture = Annotated[
     Query(description="Capture id; the newest capture when absent.", examples=["01kb2m9t8x7qd4"]),
 ]
 CaptureId = Annotated[CaptureIdText, Path(description="Capture id.", examples=["01kb2m9t8x7qd4"])]
-WindowId = Annotated[
-    int, Path(ge=0, le=2**32 - 1, description="Number of the window in its capture, from 0.")
-]
+WindowId = Annotated[int, Path(ge=0, le=2**32 - 1, description="Number of the window in its capture, from 0.")]
 LogLines = Annotated[int, Query(ge=1, le=MAX_LOG_LINES, description="Most lines to return.")]
 
 
@@ -64,13 +62,9 @@ class CaptureStartBody(BaseModel):
     """Body of ``POST /api/control/capture/start``."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "example": {"interface": "eth0", "output_file": "logs/live_capture.jsonl", "duration": 300}
-        }
+        json_schema_extra={"example": {"interface": "eth0", "output_file": "logs/live_capture.jsonl", "duration": 300}}
     )
 
-    interface: str | None = Field(
-        None, description="Interface; the configured one when absent.", max_length=15
-    )
+    interface: str | None = Field(None, description="Interface; the configured one when absent.", max_length=15)
     output_file: str | None = Field(None, max_length=4096)
     duration: float | None = Field(None, gt=0, description="Seconds; without end when absent.")

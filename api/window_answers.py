@@ -137,9 +137,7 @@ class WindowAnswer(BaseModel):
     latency: Latency
     connections: Connections
     protocol: dict[str, Share] = Field(description="By named protocol.")
-    ip_protocols: dict[str, Share] = Field(
-        description="By IANA protocol number; frames without IP are absent."
-    )
+    ip_protocols: dict[str, Share] = Field(description="By IANA protocol number; frames without IP are absent.")
     tcp: Tcp
     record_count: Count = Field(description="Packets, undecodable ones included.")
     hosts: Count = Field(description="Distinct addresses.")

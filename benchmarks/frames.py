@@ -150,7 +150,7 @@ def _udp(frames: NDArray[np.uint8], at: int, rows: NDArray[np.void]) -> None:
     _put(frames, at, rows["source_port"], 2)
     _put(frames, at + 2, rows["destination_port"], 2)
     _put(frames, at + 4, 8 + rows["payload_bytes"].astype(np.uint32), 2)
-    _put(frames, at + 6, 0, 2)
+    _put(frames, at + 6, 0xFFFF, 2)  # IPv6 forbids zero
     is_dns = (rows["source_port"] == 53) | (rows["destination_port"] == 53)
     if is_dns.any():
         part = frames[is_dns]

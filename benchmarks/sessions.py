@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CLIENTS, SERVERS = 6000, 500
 IPV6_SHARE, TAGGED_SHARE = 0.08, 0.06
-FIRST_CLIENT_PORT, CLIENT_PORTS = 32768, 28232  # Linux's ip_local_port_range
+FIRST_CLIENT_PORT, CLIENT_PORTS = 35000, 25_000  # inside the ip_local_port_range of Linux
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -69,7 +69,17 @@ def _word_list(folder: Path) -> str:
 def _hydra(class_name: str, service: str, host: str, port: int, *options: str) -> Callable[[Stage], None]:
     def action(stage: Stage) -> None:
         attacker, target = stage.host("trudy"), stage.host(host)
-        words = ["-l", "admin" if host == "web" else USER, "-P", _word_list(attacker.folder), "-t", "4", "-w", "3", "-I"]
+        words = [
+            "-l",
+            "admin" if host == "web" else USER,
+            "-P",
+            _word_list(attacker.folder),
+            "-t",
+            "4",
+            "-w",
+            "3",
+            "-I",
+        ]
         with stage.label(class_name, f"hydra {service}", attacker.ipv4, target.ipv4, port, TCP):
             attacker.run("hydra", *words, target.ipv4, service, *options, timeout_s=60)
 
@@ -77,12 +87,12 @@ def _hydra(class_name: str, service: str, host: str, port: int, *options: str) -
 
 
 def _slow(
-    class_name: str, mode: str, *options: str, seconds: int = 12, connections: int = 40
+    class_name: str, mode: str, *options: str, page: str = "1m.bin", seconds: int = 12, connections: int = 40
 ) -> Callable[[Stage], None]:
     def action(stage: Stage) -> None:
         attacker, target = stage.host("mallory"), stage.host("web")
         words = ["-c", str(connections), "-r", "20", "-l", str(seconds), "-p", "3", "-v", "0"]
-        url = f"http://{target.ipv4}/{'app/login' if mode == '-B' else '1m.bin'}"
+        url = f"http://{target.ipv4}/{page}"
         with stage.label(class_name, f"slowhttptest {mode}", attacker.ipv4, target.ipv4, 80, TCP):
             attacker.run("slowhttptest", mode, *words, *options, "-u", url, timeout_s=seconds + 30)
 
@@ -100,25 +110,25 @@ def _packet_flood(
         words = ["-q", "-I", "eth0", "-i", "u4000", "-c", "500", *options]
         commands = [("hping3", *words, "-a", source, target.ipv4) for source in sources]
         with stage.label("DDoS", tool, sources, target.ipv4, port, protocol):
-            _together([partial(zombies.run, *command, timeout_s=30) for command in commands])
+            _together([partial(zombies.run, *command, timeout_s=30, check=True) for command in commands])
 
     return action
 
 
 def _together(actions: Sequence[Callable[[], object]]) -> None:
-    threads = [threading.Thread(target=action) for action in actions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    """Run the actions at the same time; the first failure is raised when all have ended."""
+    with ThreadPoolExecutor(len(actions)) as pool:
+        running = [pool.submit(action) for action in actions]
+    for future in running:
+        future.result()
 
 
 def _http_ddos(stage: Stage) -> None:
     zombies, target = stage.host("zombies"), stage.host("web")
     url = f"http://{target.ipv4}/1k.bin"
-    commands = [("ab", "-q", "-n", "60", "-c", "3", "-B", source, url) for source in zombies.all_ipv4]
+    commands = [("ab", "-q", "-r", "-n", "60", "-c", "3", "-B", source, url) for source in zombies.all_ipv4]
     with stage.label("DDoS", "ab", zombies.all_ipv4, target.ipv4, 80, TCP):
-        _together([partial(zombies.run, *command, timeout_s=30) for command in commands])
+        _together([partial(zombies.run, *command, timeout_s=30, check=True) for command in commands])
 
 
 def _http_flood(style: str, class_name: str) -> Callable[[Stage], None]:
@@ -163,9 +173,7 @@ def _infiltration(stage: Stage) -> None:
     inside = [stage.host(name).ipv4 for name in ("files", "dns")]
     for address in inside:
         with stage.label("Infiltration", "nmap -sT from inside", victim.ipv4, address, None, TCP):
-            victim.run(
-                "nmap", "-n", "-Pn", "-sT", "--top-ports", "60", "--max-rate", "60", address, check=True
-            )
+            victim.run("nmap", "-n", "-Pn", "-sT", "--top-ports", "60", "--max-rate", "60", address, check=True)
 
 
 _WEB, _SSH, _FTP = ("nginx", "openssl"), ("sshd", "openssl"), ("vsftpd", "openssl")
@@ -250,7 +258,7 @@ ATTACK_SCENARIOS = (
         ("DoS slowloris",),
         (*_WEB, "slowhttptest"),
         (start_web,),
-        _slow("DoS slowloris", "-H", "-i", "3"),
+        _slow("DoS slowloris", "-H", "-i", "3", page=""),
     ),
     Scenario(
         "slow-body",
@@ -258,7 +266,7 @@ ATTACK_SCENARIOS = (
         ("DoS Slowhttptest",),
         (*_WEB, "slowhttptest"),
         (start_web,),
-        _slow("DoS Slowhttptest", "-B", "-i", "3"),
+        _slow("DoS Slowhttptest", "-B", "-i", "3", page="app/login"),
     ),
     Scenario(
         "slow-read",

@@ -79,18 +79,32 @@ def transfer(stage: Stage, client: str, name: str, *, is_upload: bool = False, f
         host.run("curl", *words, "-o", "/dev/null", url)
 
 
-def bulk(stage: Stage, client: str, *more: str, rate: str = "6M", seconds: int = 3, port: int = 5201) -> None:
+def bulk(
+    stage: Stage,
+    client: str,
+    *more: str,
+    rate: str = "6M",
+    seconds: int = 3,
+    port: int = 5201,
+    family: int = 4,
+) -> None:
     """Send to `files` with iperf3 for some seconds; ``-R`` in `more` makes it receive."""
-    words = ["--client", stage.host("files").ipv4, "--port", str(port), "--time", str(seconds)]
+    files = stage.host("files")
+    words = [
+        "--client",
+        files.ipv4 if family == 4 else files.ipv6,
+        "--port",
+        str(port),
+        "--time",
+        str(seconds),
+    ]
     stage.host(client).run("iperf3", *words, "--bitrate", rate, *more, timeout_s=seconds + 20)
 
 
 def background(stage: Stage, client: str, port: int, chance: random.Random) -> None:
     """Do one ordinary thing, chosen by `chance`; `port` is the client's own iperf3 server."""
     family = chance.choice([4, 4, 6])
-    pages = chance.choices(
-        ["1k.bin", "10k.bin", "100k.bin", "index.html"], [4, 4, 1, 4], k=chance.randint(1, 5)
-    )
+    pages = chance.choices(["1k.bin", "10k.bin", "100k.bin", "index.html"], [4, 4, 1, 4], k=chance.randint(1, 5))
     application = chance.choice([f"app/item?id={chance.randint(1, 150)}", "app/search?q=lamp", "app/login"])
     question, kind = f"site{chance.randint(0, 24)}.lab", chance.choice(["A", "AAAA", "MX"])
     ways: list[tuple[float, Callable[[], None]]] = [
@@ -161,8 +175,10 @@ def _bulk(client: str) -> Callable[[Stage], None]:
         with stage.label_pair(BENIGN, "iperf3", host, files, 5201, TCP):
             bulk(stage, client)
             bulk(stage, client, "-R")
+            bulk(stage, client, family=6, seconds=2)
         with stage.label_pair(BENIGN, "iperf3 --udp", host, files, 5202, UDP):
             bulk(stage, client, "--udp", rate="2M", seconds=2, port=5202)
+            bulk(stage, client, "--udp", rate="2M", seconds=1, port=5202, family=6)
 
     return action
 
@@ -191,8 +207,6 @@ BENIGN_SCENARIOS = (
     *_variants("web", "Files from 1 kB to 1 MB over HTTP and HTTPS.", ("nginx", "curl", "openssl"), _web),
     Scenario("dns", "Questions of several kinds.", (BENIGN,), ("dnsmasq", "dig"), (start_dns,), _dns),
     Scenario("ssh", "Commands and copies over SSH.", (BENIGN,), _SSH_PROGRAMS, (start_ssh,), _ssh),
-    Scenario(
-        "ftp", "Files up and down by FTP.", (BENIGN,), ("vsftpd", "curl", "openssl"), (start_ftp,), _ftp
-    ),
+    Scenario("ftp", "Files up and down by FTP.", (BENIGN,), ("vsftpd", "curl", "openssl"), (start_ftp,), _ftp),
     *_variants("bulk", "Bulk transfer both ways, and UDP.", ("iperf3",), _bulk),
 )

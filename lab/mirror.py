@@ -13,7 +13,8 @@ from lab.errors import CaptureError
 from lab.network import Network
 from lab.processes import Server
 
-_DRAIN_S = 0.5
+_DRAIN_S = 1.5
+"""tcpdump asks the kernel for packets once a second and leaves what it has not read when it is told to end."""
 
 
 @contextmanager
@@ -55,6 +56,7 @@ def _wait_for(server: Server, words: str) -> None:
 
 
 def _check(server: Server) -> None:
-    dropped = re.search(r"(\d+) packets dropped by kernel", server.log.read_text())
-    if dropped is None or int(dropped[1]):
+    counts = [int(n) for n in re.findall(r"(\d+) packets (?:captured|received|dropped)", server.log.read_text())]
+    is_complete = len(counts) == 3 and counts[0] == counts[1] and counts[2] == 0
+    if not is_complete:
         raise CaptureError(f"The mirror lost packets; record again on a less busy machine.\n{server.tail()}")

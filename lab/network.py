@@ -79,9 +79,7 @@ class Host:
         """Return the command line that runs `command` in the namespace."""
         return [program("ip"), "netns", "exec", self.namespace, program(command[0]), *command[1:]]
 
-    def run(
-        self, *command: str, timeout_s: float = 60.0, check: bool = False
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, timeout_s: float = 60.0, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a program to its end; see `lab.processes.run`."""
         return processes.run(self.inside(command), timeout_s=timeout_s, check=check, cwd=self.folder)
 

@@ -134,6 +134,10 @@ class Table:
 _PACKED = ("min_bytes_for_full_part_storage", "10485760")
 """Small parts are one file instead of thirteen: making files was the largest cost of an insert in the kernel."""
 
+_FEWER_MERGES = ("merge_selector_base", "20")
+"""Merges wait for about this many parts of a size (5 is the default): merging cost more than inserting. The number is
+lowered by ClickHouse itself as parts get older, so a quiet store is still merged down."""
+
 _INSERTED_AT = ComputedColumn(
     "inserted_at", "DateTime('UTC')", "MATERIALIZED", "now()", "Delta(4), LZ4", "When the row was stored; retention counts from it."
 )  # fmt: skip
@@ -150,7 +154,7 @@ PACKET_LOGS = Table(
     partition_by=f"positiveModulo(intDiv(ts_ns, {DAY_NS}), {PARTITION_SLOTS})",
     order_by=("capture_id", "ts_ns", "event_id"),
     retention="packets_ttl_days",
-    settings=(_PACKED, ("ttl_only_drop_parts", "1")),
+    settings=(_PACKED, _FEWER_MERGES, ("ttl_only_drop_parts", "1")),
     doc="One row per packet.",
 )  # fmt: skip
 
@@ -215,3 +219,13 @@ TRAFFIC = Table(
 
 TABLES: tuple[Table, ...] = (PACKET_LOGS, WINDOWS, CAPTURES, LEDGER, TRAFFIC)
 """Every table that holds rows of captures."""
+
+
+def columns_markdown(table: Table) -> str:
+    """Return a table's columns as the Markdown table that ``docs/store.md`` shows."""
+    lines = ["| column | type | codec | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{c.name}` | `{c.clickhouse}` | {c.codec or 'default'} | {c.doc} |" for c in table.columns]
+    for column in table.computed:
+        kind = "stored" if column.kind != "ALIAS" else "alias"
+        lines.append(f"| `{column.name}` | `{column.clickhouse}` | {kind} | {column.doc} |")
+    return "\n".join(lines)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -87,7 +88,7 @@ def chunks(file: CaptureFile, plan: CapturePlan) -> Iterator[Chunk]:
             origin_ns = newest_ns = int(block.ts_ns[0])
         packets = decode(block, newest_ns)
         for rows in _flushes(packets, plan.speed):
-            part = Packets(*(column[rows] for column in packets))
+            part = _rows_of(packets, rows)
             newest_ns = max(newest_ns, int(part.ts_ns.max()))
             header = BatchHeader(
                 capture_id=plan.capture_id,
@@ -105,6 +106,11 @@ def chunks(file: CaptureFile, plan: CapturePlan) -> Iterator[Chunk]:
             )
             yield Chunk(header, split(part, plan.partitions), part)
             seq += 1
+
+
+def _rows_of(packets: Packets, rows: slice) -> Packets:
+    columns: list[Any] = [column[rows] for column in packets]
+    return Packets(*columns)
 
 
 def _flushes(packets: Packets, speed: float) -> list[slice]:
@@ -163,7 +169,7 @@ class CaptureRun:
         )
         """Where the capture stands."""
 
-    def steps(self) -> Iterator[CaptureRow]:
+    def steps(self) -> Generator[CaptureRow]:
         """Send the capture chunk by chunk; yield where it stands after each.
 
         Closing the generator early ends the capture as failed: what was sent is kept.

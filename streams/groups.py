@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.arrays import Int64s, UInt64s
+from streams.arrays import Int64s, Integers, UInt64s
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,7 @@ class GroupTable:
         return len(self.keys)
 
     @classmethod
-    def of(
-        cls, keys: Sequence[UInt64s], sums: Sequence[Int64s] = (), flags: UInt64s | None = None
-    ) -> GroupTable:
+    def of(cls, keys: Sequence[Integers], sums: Sequence[Int64s] = (), flags: Integers | None = None) -> GroupTable:
         """Return the table of these columns, each of shape ``(n_rows,)``; keys may repeat."""
         n_rows = len(keys[0])
         return cls(

@@ -78,9 +78,7 @@ class WindowMerger:
         self._pending: set[int] = set()
         self._archive = WindowArchive()
 
-    def feed(
-        self, partition: int, closed_through: int, partials: Sequence[PartialWindow]
-    ) -> list[PartialWindow]:
+    def feed(self, partition: int, closed_through: int, partials: Sequence[PartialWindow]) -> list[PartialWindow]:
         """Take partial windows of one partition in; return the merged windows they complete or correct.
 
         Parameters
@@ -88,7 +86,7 @@ class WindowMerger:
         closed_through : int
             The partition has closed all windows below this number.
         """
-        corrected = set()
+        corrected: set[int] = set()
         for partial in partials:
             self.records += partial.records
             known = self._archive.get(partial.window_id)
@@ -96,9 +94,7 @@ class WindowMerger:
             is_late = partial.window_id < self.emitted_through
             (corrected if is_late else self._pending).add(partial.window_id)
         self._closed_through[partition] = max(self._closed_through[partition], closed_through)
-        return [self._merged(number) for number in sorted(corrected)] + self._advance(
-            min(self._closed_through)
-        )
+        return [self._merged(number) for number in sorted(corrected)] + self._advance(min(self._closed_through))
 
     def finish(self) -> list[PartialWindow]:
         """Return what is still pending, and forget everything: the capture is over."""

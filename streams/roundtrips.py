@@ -7,7 +7,6 @@ import numpy as np
 from streams.arrays import Int64s, UInt64s
 from streams.groups import GroupTable, merge_tables
 
-
 MAX_EXACT = 65_536
 """Distinct round trips kept exactly in one window."""
 

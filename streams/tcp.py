@@ -51,6 +51,9 @@ FAST_RETRANSMISSION_NS = 20_000_000
 
 OUT_OF_ORDER_NS = 3_000_000
 """Out of order is what comes within 3 ms when the initial round trip is unknown (User's Guide)."""
+SILENT = 1 << 15
+"""A verdict that is not shown but, as in tshark, makes the segment one with an analysis."""
+
 GAP_REPORTED = 0xFFFF_FFFF
 """``duplicate_acks`` once an acknowledgement of unseen data was reported; counts as many, as in Wireshark."""
 
@@ -109,6 +112,7 @@ def _judge_window(
     verdicts = 0
     if next_seq != 0 and is_after(seq, next_seq) and flags & RST == 0:
         verdicts |= LOST_SEGMENT
+        sender.is_flight_known = 0
     if flags & (SYN | FIN | RST):
         return verdicts
     if window == 0:
@@ -144,7 +148,7 @@ def _judge_acknowledgement(sender: np.void, receiver: np.void, ack: int, flags: 
         return ACK_LOST_SEGMENT
     is_first = receiver.duplicate_acks == 0
     receiver.duplicate_acks = GAP_REPORTED
-    return ACK_LOST_SEGMENT if is_first else 0
+    return ACK_LOST_SEGMENT if is_first else SILENT
 
 
 @kernel
@@ -290,6 +294,8 @@ def analyse_segment(
     if receiver.is_base_known == 0 and flags & ACK:
         receiver.base_seq = (ack - 1) & 0xFFFFFFFF
         receiver.is_base_known = 1
+    if flags & ACK:
+        receiver.is_flight_known = 1
     verdicts |= _judge_window(sender, receiver, seq, ack, length, flags, window)
     verdicts |= _judge_acknowledgement(sender, receiver, ack, flags)
     if (length > 0 or flags & (SYN | FIN)) and verdicts & KEEP_ALIVE == 0:
@@ -298,10 +304,10 @@ def analyse_segment(
     _settle_handshake(sender, receiver, handshake, now_ns, flags, scale)
     rtt_ns = take_acknowledged(receiver, segments, pool, ack, now_ns)
     initial_rtt_ns = -1
-    is_analysed = verdicts != 0 or rtt_ns != NO_RTT or length > 0
+    is_analysed = verdicts != 0 or rtt_ns != NO_RTT or (length > 0 and sender.is_flight_known)
     if is_analysed and handshake.initial_rtt_ns != 0 and not handshake.is_told:
         handshake.is_told = 1
         initial_rtt_ns = np.int64(handshake.initial_rtt_ns)
     if rtt_ns == NO_RTT or rtt_ns == 0:
         rtt_ns = -1
-    return verdicts, rtt_ns, initial_rtt_ns
+    return verdicts & ~SILENT, rtt_ns, initial_rtt_ns

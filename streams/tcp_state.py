@@ -55,6 +55,7 @@ FLOW = np.dtype(
         ("window_scale", "i1"),  # shift, or SCALE_UNKNOWN, SCALE_UNUSED
         ("is_base_known", "u1"),
         ("is_before_first_ack", "u1"),  # its SYN was its last word: the window is not scaled yet
+        ("is_flight_known", "u1"),  # no gap since the other side last acknowledged
         ("is_sorted", "u1"),  # its unacknowledged segments stand in order of sequence
     ],
     align=True,
@@ -109,4 +110,5 @@ def forget_flow(flow: np.void) -> None:
     flow.window_scale = SCALE_UNKNOWN
     flow.is_base_known = 0
     flow.is_before_first_ack = 0
+    flow.is_flight_known = 1
     flow.is_sorted = 1

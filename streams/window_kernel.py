@@ -114,9 +114,7 @@ class BatchSummer:
             np.zeros(0, np.int32), np.zeros(len(NAME_TABLES.names), np.int32), np.zeros(256, np.int32)
         )
 
-    def sums(
-        self, packets: Packets, tracked: Tracked, window: Int64s, ends_ns: Int64s, n_slots: int
-    ) -> BatchSums:
+    def sums(self, packets: Packets, tracked: Tracked, window: Int64s, ends_ns: Int64s, n_slots: int) -> BatchSums:
         """Return what a batch adds.
 
         Parameters
@@ -161,9 +159,7 @@ class BatchSummer:
         )
 
 
-_NAMES = NameColumns(
-    NAME_TABLES.tcp, NAME_TABLES.udp, NAME_TABLES.sctp, NAME_TABLES.protocols, NAME_TABLES.ether_types
-)
+_NAMES = NameColumns(NAME_TABLES.tcp, NAME_TABLES.udp, NAME_TABLES.sctp, NAME_TABLES.protocols, NAME_TABLES.ether_types)
 
 
 def _empty_sums(n_packets: int, n_windows: int) -> BatchSums:
@@ -180,12 +176,10 @@ def _empty_sums(n_packets: int, n_windows: int) -> BatchSums:
 
 
 @kernel
-def _name_of(
-    protocol: int, ether_type: int, src_port: int, dst_port: int, status: int, names: NameColumns
-) -> int:
+def _name_of(protocol: int, ether_type: int, src_port: int, dst_port: int, status: int, names: NameColumns) -> int:
     """Name a packet: service by the lower port, else by the higher, else transport, else network."""
     if protocol == NO_PROTOCOL:
-        return names.ether_types[ether_type] if status != _UNSUPPORTED else UNDECODED_ID
+        return UNDECODED_ID if status == _UNSUPPORTED else int(names.ether_types[ether_type])
     if protocol == TCP:
         table = names.tcp
     elif protocol == UDP:
@@ -193,17 +187,17 @@ def _name_of(
     elif protocol == SCTP:
         table = names.sctp
     else:
-        return names.protocols[protocol]
-    name = table[min(src_port, dst_port)]
+        return int(names.protocols[protocol])
+    name = int(table[min(src_port, dst_port)])
     if name == 0:
-        name = table[max(src_port, dst_port)]
-    return name if name != 0 else names.protocols[protocol]
+        name = int(table[max(src_port, dst_port)])
+    return name if name != 0 else int(names.protocols[protocol])
 
 
 @kernel
 def _flags_of(protocol: int, fragment: int, tcp_flags: int) -> int:
     """Return the ``ConversationFlag`` bits that one packet sets."""
-    if fragment == _LATER and (protocol == TCP or protocol == UDP or protocol == SCTP):
+    if fragment == _LATER and protocol in (TCP, UDP, SCTP):
         return _FRAGMENTS
     if protocol != TCP:
         return 0
@@ -216,9 +210,7 @@ def _flags_of(protocol: int, fragment: int, tcp_flags: int) -> int:
 
 
 @kernel
-def _add_to_key(
-    records: Int64s, newest: Int32s, n: int, window: int, key: int, length: int
-) -> int:
+def _add_to_key(records: Int64s, newest: Int32s, n: int, window: int, key: int, length: int) -> int:
     """Count one packet in the record of (window, key); return how many records there are now."""
     row = newest[key]
     if row < 0 or records[row, 0] != window:
@@ -232,14 +224,12 @@ def _add_to_key(
 
 
 @kernel
-def _sum_batch(
-    columns: PacketColumns, names: NameColumns, scratch: Scratch, sums: BatchSums
-) -> tuple[int, int, int]:
+def _sum_batch(columns: PacketColumns, names: NameColumns, scratch: Scratch, sums: BatchSums) -> tuple[int, int, int]:
     """Fill ``sums``; return how many conversation, name and protocol records it has."""
     n_conversations = n_names = n_protocols = 0
     conversations, counts = sums.conversations, sums.counts
     for i in range(len(columns.ts_ns)):
-        window, length, protocol = columns.window[i], np.int64(columns.length_bytes[i]), columns.protocol[i]
+        window, length, protocol = columns.window[i], int(columns.length_bytes[i]), columns.protocol[i]
         ts_ns = columns.ts_ns[i]
         counts[window, _RECORDS] += 1
         counts[window, _BYTES] += length

@@ -29,9 +29,7 @@ _TCP, _SYN, _SYN_ACK, _RESET, _FRAGMENTS = (
 )
 
 
-def window_rows(
-    capture_id: str, window_ns: int, origin_ns: int, windows: Sequence[PartialWindow]
-) -> pa.Table:
+def window_rows(capture_id: str, window_ns: int, origin_ns: int, windows: Sequence[PartialWindow]) -> pa.Table:
     """Return merged windows as rows with ``WINDOW_SCHEMA``.
 
     Parameters
@@ -130,7 +128,9 @@ def _connections(conversations: GroupTable) -> dict[str, Any]:
 
 
 def _having(flags: UInt64s, flag: np.uint64) -> Bools:
-    return (flags & (flag | _TCP)) == (flag | _TCP)
+    wanted = flag | _TCP
+    having: Bools = (flags & wanted) == wanted
+    return having
 
 
 def _quality(window: PartialWindow) -> dict[str, Any]:
@@ -138,9 +138,7 @@ def _quality(window: PartialWindow) -> dict[str, Any]:
     return {
         "tcp_segments": int(window.counts[Count.TCP_SEGMENTS]),
         "tcp_data_segments": int(window.counts[Count.TCP_DATA_SEGMENTS]),
-        "tcp_analysis": sorted(
-            (str(verdict.name).lower(), count) for verdict, count in verdicts.items() if count
-        ),
+        "tcp_analysis": sorted((str(verdict.name).lower(), count) for verdict, count in verdicts.items() if count),
         "undecoded": [
             (status.name.lower(), int(window.statuses[status]))
             for status in DecodeStatus

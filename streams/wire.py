@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,9 @@ from schemas.enums import BatchKind
 from schemas.errors import WireError
 from schemas.packets import IP_ADDRESS, PACKET_SCHEMA, PACKET_SCHEMA_VERSION
 from streams.packets import Packets
+
+KafkaHeaders: TypeAlias = list[tuple[str, str | bytes | None]]
+"""Headers as a producer takes them."""
 
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 _PLAIN = pa.ipc.IpcWriteOptions(compression=None)
@@ -62,7 +66,7 @@ class BatchHeader:
     last_offset: int = 0
     schema_version: int = PACKET_SCHEMA_VERSION
 
-    def to_kafka(self) -> list[tuple[str, bytes]]:
+    def to_kafka(self) -> KafkaHeaders:
         """Return the header as Kafka headers: one per field, text in UTF-8."""
         return [
             (name, (value.value if isinstance(value, BatchKind) else str(value)).encode())
@@ -70,7 +74,7 @@ class BatchHeader:
         ]
 
     @classmethod
-    def from_kafka(cls, headers: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> BatchHeader:
+    def from_kafka(cls, headers: Mapping[str, bytes]) -> BatchHeader:
         """Read the header back.
 
         Raises
@@ -78,7 +82,7 @@ class BatchHeader:
         WireError
             When a field is missing or malformed, or the schema is newer than this version.
         """
-        texts = {name: bytes(value).decode() for name, value in dict(headers).items()}
+        texts = {name: value.decode() for name, value in headers.items()}
         try:
             header = cls(
                 capture_id=texts["capture_id"],
@@ -90,8 +94,7 @@ class BatchHeader:
             raise WireError(f"a message without a usable batch header: {error}") from error
         if header.schema_version > PACKET_SCHEMA_VERSION:
             raise WireError(
-                f"a batch of packet schema {header.schema_version}; "
-                f"this version reads up to {PACKET_SCHEMA_VERSION}"
+                f"a batch of packet schema {header.schema_version}; this version reads up to {PACKET_SCHEMA_VERSION}"
             )
         return header
 
@@ -143,7 +146,7 @@ def decode_packets(body: bytes) -> pa.RecordBatch:
 
 def packets_of(batch: pa.RecordBatch) -> Packets:
     """Return a record batch of packets as numpy columns, without a copy."""
-    columns = []
+    columns: list[Any] = []
     for field, array in zip(PACKET_SCHEMA, batch.columns, strict=True):
         if field.type == IP_ADDRESS:
             octets = np.frombuffer(array.buffers()[1], np.uint8, 16 * len(array), 16 * array.offset)
@@ -174,13 +177,13 @@ class PartialHeader:
     closed_through: int
     records: int
 
-    def to_kafka(self) -> list[tuple[str, bytes]]:
+    def to_kafka(self) -> KafkaHeaders:
         """Return the header as Kafka headers."""
         own = {"partition": self.partition, "closed_through": self.closed_through, "records": self.records}
         return [*self.batch.to_kafka(), *((name, str(value).encode()) for name, value in own.items())]
 
     @classmethod
-    def from_kafka(cls, headers: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> PartialHeader:
+    def from_kafka(cls, headers: Mapping[str, bytes]) -> PartialHeader:
         """Read the header back.
 
         Raises
@@ -188,10 +191,9 @@ class PartialHeader:
         WireError
             When a field is missing or malformed.
         """
-        texts = dict(headers)
-        batch = BatchHeader.from_kafka(texts)
+        batch = BatchHeader.from_kafka(headers)
         try:
-            own = {name: int(texts[name]) for name in ("partition", "closed_through", "records")}
+            own = {name: int(headers[name]) for name in ("partition", "closed_through", "records")}
         except (KeyError, ValueError) as error:
             raise WireError(f"partial windows without a usable header: {error}") from error
         return cls(batch=batch, **own)

@@ -35,9 +35,7 @@ def list_captures(services: Shared, limit: Limit = 50, offset: Offset = 0) -> Ca
     )
 
 
-@router.get(
-    "/{capture_id}", response_model=CaptureAnswer, responses=documented(400, 404), summary="Read a capture"
-)
+@router.get("/{capture_id}", response_model=CaptureAnswer, responses=documented(400, 404), summary="Read a capture")
 def read_capture(services: Shared, capture_id: CaptureId) -> CaptureAnswer:
     """Say where a capture stands."""
     return CaptureAnswer.of(_known(services.store, capture_id))

@@ -26,10 +26,10 @@ from api.answers import (
 )
 from api.body import documented_body, json_body
 from api.errors import ErrorAnswer, FailureAnswer, documented, failure, iso_now
-from api.logs import tail
 from api.parameters import CaptureStartBody, LogLines
 from api.routers.root import data_status
 from api.services import Shared, shown
+from infra.logging import LogFile, read_tail
 
 router = APIRouter(prefix="/api/control", tags=["control"])
 
@@ -80,10 +80,14 @@ def read_logs(
     limit: LogLines = 100,
 ) -> LogsAnswer:
     """Return the last lines of a log, oldest first; `app` is the service's, `analysis` the agents'."""
-    path = services.settings.logs_folder / f"{type}.log"
-    total, lines = tail(path, limit)
+    which = LogFile(type)
+    tail = read_tail(services.settings, which, limit)
     return LogsAnswer(
-        log_file=shown(path), limit=limit, total_lines=total, returned_lines=len(lines), logs=lines
+        log_file=shown(which.path(services.settings)),
+        limit=limit,
+        total_lines=tail.total,
+        returned_lines=len(tail.lines),
+        logs=list(tail.lines),
     )
 
 

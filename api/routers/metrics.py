@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated
 
@@ -39,9 +40,7 @@ def chosen_capture(store: Store, capture_id: str | None) -> CaptureNow | None:
 
 
 @router.get("/", response_model=WindowsAnswer, responses=documented(400, 404), summary="List windows")
-def list_windows(
-    services: Shared, limit: Limit = 50, offset: Offset = 0, capture: Capture = None
-) -> WindowsAnswer:
+def list_windows(services: Shared, limit: Limit = 50, offset: Offset = 0, capture: Capture = None) -> WindowsAnswer:
     """List the windows of the newest capture, or of the one named, in order."""
     current = chosen_capture(services.store, capture)
     if current is None:
@@ -57,9 +56,7 @@ def list_windows(
     )
 
 
-@router.get(
-    "/summary", response_model=SummaryAnswer, responses=documented(400, 404), summary="Summarise windows"
-)
+@router.get("/summary", response_model=SummaryAnswer, responses=documented(400, 404), summary="Summarise windows")
 def summarise_windows(services: Shared, capture: Capture = None) -> SummaryAnswer:
     """Summarise all windows of the newest capture, or of the one named."""
     current = chosen_capture(services.store, capture)
@@ -108,7 +105,7 @@ async def compute_windows(
     began_s = time.perf_counter()
     if body.source == "live":
         raise failure(400, "There is no live capture to compute. Name a PCAP file instead.")
-    file = find_capture_file(body.pcap_file, services.settings)
+    file = await asyncio.to_thread(find_capture_file, body.pcap_file, services.settings)
     window_s = body.window_size or services.settings.window_s
     done = await services.computations.compute(file, window_s, force=body.force)
     capture_id = done.capture.capture_id

@@ -35,9 +35,7 @@ def report(host: str, port: int, chance: random.Random) -> None:
     }
     connection.request("GET", f"/ping.php?i={chance.getrandbits(32):08x}", headers=headers)
     if b"task" in connection.getresponse().read():
-        connection.request(
-            "POST", "/upload.php", body=chance.randbytes(chance.randint(2000, 6000)), headers=headers
-        )
+        connection.request("POST", "/upload.php", body=chance.randbytes(chance.randint(2000, 6000)), headers=headers)
         connection.getresponse().read()
     connection.close()
 

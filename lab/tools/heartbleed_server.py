@@ -24,9 +24,7 @@ def greeting() -> bytes:
     certificate = filler.randbytes(800)
     chain = len(certificate).to_bytes(3) + certificate
     messages = [(2, hello), (11, len(chain).to_bytes(3) + chain), (14, b"")]
-    return b"".join(
-        _record(_HANDSHAKE, bytes([kind]) + len(body).to_bytes(3) + body) for kind, body in messages
-    )
+    return b"".join(_record(_HANDSHAKE, bytes([kind]) + len(body).to_bytes(3) + body) for kind, body in messages)
 
 
 def answer(request: bytes) -> bytes:

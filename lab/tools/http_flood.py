@@ -62,9 +62,7 @@ def goldeneye(host: str, count: int, deadline_s: float, chance: random.Random) -
     connection.close()
 
 
-def _ask(
-    connection: http.client.HTTPConnection, chance: random.Random, more: dict[str, str] | None = None
-) -> None:
+def _ask(connection: http.client.HTTPConnection, chance: random.Random, more: dict[str, str] | None = None) -> None:
     words = ["".join(chance.choices(string.ascii_letters, k=chance.randint(3, 10))) for _ in range(4)]
     headers = {
         "User-Agent": chance.choice(_AGENTS),

@@ -16,9 +16,7 @@ def _database() -> sqlite3.Connection:
     base = sqlite3.connect(":memory:")
     base.execute("CREATE TABLE users (id INTEGER, name TEXT, password TEXT)")
     base.execute("CREATE TABLE items (id INTEGER, title TEXT, price REAL)")
-    base.executemany(
-        "INSERT INTO users VALUES (?, ?, ?)", [(1, "admin", "s3cret-77"), (2, "alice", "wonder")]
-    )
+    base.executemany("INSERT INTO users VALUES (?, ?, ?)", [(1, "admin", "s3cret-77"), (2, "alice", "wonder")])
     base.executemany("INSERT INTO items VALUES (?, ?, ?)", [(i, f"item {i}", i * 1.5) for i in range(1, 200)])
     return base
 

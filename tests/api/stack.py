@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import httpx
 import pyarrow as pa
-import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.compute import RequestCapture, new_capture_id
@@ -187,9 +188,8 @@ def refuse(request: CaptureRequest) -> None:
 class Running:
     """The server of a test: one client per port."""
 
-    def __init__(self, settings: Settings, server: uvicorn.Server) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.server = server
         self.http, self.analyzer = (
             httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) for port in settings.ports
         )
@@ -199,13 +199,28 @@ class Running:
 def running(
     settings: Settings, store: Store, request_capture: RequestCapture = refuse, stall_s: float = 60.0
 ) -> Iterator[Running]:
-    """Run the real server on free ports, in a thread."""
+    """Run the application over a store on free ports."""
     sockets = listen(settings)
     known = with_ports_of(settings, sockets)
-    server = server_of(create_app(known, store, request_capture, stall_s=stall_s))
+    with _served(create_app(known, store, request_capture, stall_s=stall_s), known, sockets) as stack:
+        yield stack
+
+
+@contextmanager
+def serving(app: FastAPI, settings: Settings) -> Iterator[Running]:
+    """Run an application on free ports."""
+    sockets = listen(settings)
+    with _served(app, with_ports_of(settings, sockets), sockets) as stack:
+        yield stack
+
+
+@contextmanager
+def _served(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> Iterator[Running]:
+    """Run the real server in a thread."""
+    server = server_of(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": sockets})
     thread.start()
-    stack = Running(known, server)
+    stack = Running(settings)
     try:
         until(lambda: server.started or not thread.is_alive())
         yield stack

@@ -53,12 +53,8 @@ def test_a_ledger_shows_every_hop_in_order_and_balances(stack: Running, store: S
 
 def test_a_ledger_names_the_hop_that_lost_a_packet(stack: Running, store: Store) -> None:
     capture_id = insert_stored_capture(store)
-    lost = LedgerRow(
-        capture_id=capture_id, hop=Hop.STORE, partition=0, packets_in=22, packets_out=21, version=2
-    )
-    reason = LedgerRow(
-        capture_id=capture_id, hop=Hop.STORE, partition=0, reason="refused", packets_in=1, packets_out=0
-    )
+    lost = LedgerRow(capture_id=capture_id, hop=Hop.STORE, partition=0, packets_in=22, packets_out=21, version=2)
+    reason = LedgerRow(capture_id=capture_id, hop=Hop.STORE, partition=0, reason="refused", packets_in=1, packets_out=0)
     insert_ledger(store, [lost, reason])
     body = stack.http.get(f"/api/captures/{capture_id}/ledger").json()
     assert (body["is_balanced"], body["difference"]) == (False, 1)

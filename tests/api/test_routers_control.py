@@ -43,14 +43,15 @@ def test_what_does_not_run_cannot_be_stopped(stack: Running) -> None:
     assert (answer.status_code, answer.json()["error"]) == (400, "No capture currently running")
 
 
-def test_logs_are_the_last_lines_stripped(stack: Running) -> None:
+def test_logs_are_the_last_lines_in_the_documented_form(stack: Running) -> None:
     folder = stack.settings.logs_folder
     folder.mkdir(parents=True)
-    (folder / "app.log").write_text("".join(f"  line {number} \n" for number in range(250)))
+    line = '{{"time": "2026-01-09T17:40:02.000000", "level": "INFO", "message": " line {} "}}\n'
+    (folder / "app.log").write_text("".join(line.format(number) for number in range(250)))
     body = stack.http.get("/api/control/logs").json()
     assert (body["limit"], body["total_lines"], body["returned_lines"]) == (100, 250, 100)
-    assert (body["logs"][0], body["logs"][-1]) == ("line 150", "line 249")
-    assert stack.http.get("/api/control/logs", params={"limit": 3}).json()["logs"][0] == "line 247"
+    assert body["logs"][-1] == "2026-01-09 17:40:02 [INFO] line 249"
+    assert stack.http.get("/api/control/logs", params={"limit": 3}).json()["logs"][0].endswith("line 247")
 
 
 def test_a_log_that_does_not_exist_yet_is_empty(stack: Running) -> None:

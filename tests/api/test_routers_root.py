@@ -39,7 +39,7 @@ def test_the_analyzers_port_is_5000_or_else_the_second_one(store: Store, tmp_pat
 
 
 def test_health_says_503_when_the_store_does_not_answer(tmp_path: Path, store: Store) -> None:
-    # A server nobody runs: opening it fails, so a closed embedded store stands for one that went away.
+    # A closed store stands for one that went away: both raise StoreError with every call.
     gone = Store.open(f"chdb://{folder_of(store)}")
     gone.close()
     with running(settings_in(tmp_path), gone) as stack:

@@ -50,7 +50,9 @@ def windows_of(capture: Packets, cuts: list[int], partitions: int, order: list[i
         newest |= {w.window_id: w for w in merger.feed(partition, operator.closed_through, flushed)}
     newest |= {w.window_id: w for w in merger.finish()}
     assert merger.records == len(capture.ts_ns)
-    rows: list[dict[str, Any]] = window_rows("c", SIZE, origin, [newest[w] for w in sorted(newest)]).to_pylist()
+    rows: list[dict[str, Any]] = window_rows(
+        "c", SIZE, origin, [newest[w] for w in sorted(newest)]
+    ).to_pylist()
     return rows
 
 
@@ -64,7 +66,9 @@ def whole(capture: Packets) -> list[dict[str, Any]]:
 
 @settings(max_examples=60, deadline=None)
 @given(captures(), st.data())
-def test_windows_do_not_depend_on_batches_partitions_or_merge_order(capture: Packets, data: st.DataObject) -> None:
+def test_windows_do_not_depend_on_batches_partitions_or_merge_order(
+    capture: Packets, data: st.DataObject
+) -> None:
     n_packets = len(capture.ts_ns)
     cuts = sorted(data.draw(st.lists(st.integers(0, n_packets), max_size=8)))
     partitions = data.draw(st.integers(1, 5))
@@ -130,7 +134,9 @@ def test_a_late_packet_corrects_its_window() -> None:
     closed = operator.feed(rows_of(capture, slice(0, 2)), 13 * SECOND)
     first = merger.feed(0, operator.closed_through, closed)
     assert [(w.window_id, w.records) for w in first] == [(0, 1)]
-    correction = merger.feed(0, operator.closed_through, operator.feed(rows_of(capture, slice(2, 3)), 13 * SECOND))
+    correction = merger.feed(
+        0, operator.closed_through, operator.feed(rows_of(capture, slice(2, 3)), 13 * SECOND)
+    )
     (corrected,) = window_rows("c", SIZE, 0, correction).to_pylist()
     assert (corrected["window_id"], corrected["record_count"], corrected["late_packets"]) == (0, 2, 1)
     assert corrected["version"] > first[0].records
@@ -168,8 +174,14 @@ def test_packets_before_the_first_one_count_in_window_zero() -> None:
 
 
 def test_attempts_are_told_apart_by_what_became_of_them() -> None:
-    answered = [row(src_port=1, tcp_flags=SYN), row(src=2, dst=1, src_port=80, dst_port=1, tcp_flags=SYN | ACK)]
-    refused = [row(src_port=2, tcp_flags=SYN), row(src=2, dst=1, src_port=80, dst_port=2, tcp_flags=RST | ACK)]
+    answered = [
+        row(src_port=1, tcp_flags=SYN),
+        row(src=2, dst=1, src_port=80, dst_port=1, tcp_flags=SYN | ACK),
+    ]
+    refused = [
+        row(src_port=2, tcp_flags=SYN),
+        row(src=2, dst=1, src_port=80, dst_port=2, tcp_flags=RST | ACK),
+    ]
     (found,) = whole(packets([*answered, *refused, row(src_port=3, tcp_flags=SYN)]))
     assert found["connections_attempted"] == 3
     assert found["connections_established"] == 1

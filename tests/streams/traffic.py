@@ -20,10 +20,9 @@ Row = dict[str, Any]
 
 def row(**values: Any) -> Row:
     """Return one packet as a mapping; addresses are small numbers, the rest are columns."""
-    defaults: Row = {
-        "ts_ns": 0, "src": 1, "dst": 2, "src_port": 40_000, "dst_port": 80, "protocol": TCP, "ether_type": 0x0800,
-        "length_bytes": 100, "payload_bytes": 0, "tcp_flags": ACK, "tcp_seq": 1, "tcp_ack": 1, "tcp_window_bytes": 1000,
-    }  # fmt: skip
+    defaults: Row = {"ts_ns": 0, "src": 1, "dst": 2, "src_port": 40_000, "dst_port": 80}
+    defaults |= {"protocol": TCP, "ether_type": 0x0800, "length_bytes": 100, "payload_bytes": 0}
+    defaults |= {"tcp_flags": ACK, "tcp_seq": 1, "tcp_ack": 1, "tcp_window_bytes": 1000}
     return defaults | values
 
 

@@ -1,38 +1,14 @@
-"""The end of a log file, and one log line per request."""
+"""One log line per request."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from pathlib import Path
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 access = logging.getLogger("api.access")
-
-
-def tail(path: Path, limit: int) -> tuple[int, list[str]]:
-    """Return a file's number of lines and its last ones, stripped, oldest first.
-
-    Parameters
-    ----------
-    path : Path
-        The file; one that does not exist has no lines.
-    limit : int
-        Most lines to return.
-    """
-    last: deque[bytes] = deque(maxlen=limit)
-    total = 0
-    try:
-        with path.open("rb") as lines:
-            for line in lines:
-                total += 1
-                last.append(line)
-    except FileNotFoundError:
-        return 0, []
-    return total, [line.decode("utf-8", errors="replace").strip() for line in last]
 
 
 class AccessLog:

@@ -1,0 +1,146 @@
+"""Cost of each stage in one process: the functions that the pipeline calls, one after the other, with a clock."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import pyarrow as pa
+
+from agents.storage import stored_batch
+from infra.store import Store
+from schemas.windows import WINDOW_SCHEMA
+from streams.capture import CHUNK_PACKETS
+from streams.conversations import ConversationTracker
+from streams.decode import decode
+from streams.files import open_capture
+from streams.merge import WindowMerger
+from streams.packets import NO_TIME_NS, Packets
+from streams.partials import PARTIAL_SCHEMA, PartialWindow, partials_from_arrow, partials_to_arrow
+from streams.split import split
+from streams.window_rows import window_rows
+from streams.windows import PartitionWindows
+from streams.wire import decode_packets, decode_table, encode_packets, encode_table, packets_of
+
+WINDOW_NS, LATENESS_NS = 10_000_000_000, 2_000_000_000
+STAGES = ("read", "decode", "split", "encode", "unpack", "windows", "merge", "insert")
+"""In the order of the pipeline; TCP tracking is part of ``windows`` and measured once more by itself as ``tcp``."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Stopwatch:
+    """Seconds spent by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    def of(self, stage: str, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call and add the time that it takes to a stage."""
+        began_s = time.perf_counter()
+        try:
+            return call(*arguments, **named)
+        finally:
+            self.seconds[stage] += time.perf_counter() - began_s
+
+
+class _Rig:
+    """One capture on its way through all stages."""
+
+    def __init__(self, partitions: int, store: Store, capture_id: str) -> None:
+        self.watch = Stopwatch()
+        self.packets = 0
+        self._partitions = partitions
+        self._store = store
+        self._capture_id = capture_id
+        self._messages = 0
+        self._trackers = [ConversationTracker() for _ in range(partitions)]
+        self._merger = WindowMerger(partitions)
+        self._operators: list[PartitionWindows] = []
+        self._origin_ns = self._newest_ns = NO_TIME_NS
+
+    def run(self, path: Path) -> None:
+        """Push the whole file through."""
+        chunk = CHUNK_PACKETS if self._partitions == 1 else CHUNK_PACKETS * self._partitions
+        with open_capture(path) as file:
+            blocks = iter(file.blocks(min(chunk, CHUNK_PACKETS * 4)))
+            while (block := self.watch.of("read", next, blocks, None)) is not None:
+                if self._origin_ns == NO_TIME_NS:
+                    self._origin_ns = self._newest_ns = int(block.ts_ns[0])
+                    self._operators = [
+                        PartitionWindows(WINDOW_NS, self._origin_ns, LATENESS_NS) for _ in self._trackers
+                    ]
+                packets = self.watch.of("decode", decode, block, self._newest_ns)
+                self._newest_ns = packets.newest_ns(self._newest_ns)
+                self.packets += len(packets.ts_ns)
+                self._chunk(packets)
+        for partition, operator in enumerate(self._operators):
+            self._merge(partition, self.watch.of("windows", operator.flush))
+        self._windows(self.watch.of("merge", self._merger.finish))
+
+    def _chunk(self, packets: Packets) -> None:
+        batches = self.watch.of("split", split, packets, self._partitions)
+        for partition, batch in enumerate(batches):
+            if batch is None:
+                closed = self.watch.of("windows", self._operators[partition].advance, self._newest_ns)
+            else:
+                body = self.watch.of("encode", encode_packets, batch)
+                read = self.watch.of("unpack", lambda body=body: packets_of(decode_packets(body)))
+                closed = self.watch.of("windows", self._operators[partition].feed, read, self._newest_ns)
+                self.watch.of("tcp", self._trackers[partition].track, read)
+                self.watch.of("insert", self._insert_packets, partition, body)
+            self._merge(partition, closed)
+
+    def _insert_packets(self, partition: int, body: bytes) -> None:
+        rows = stored_batch(decode_packets(body), self._capture_id, partition, self._messages)
+        self._store.insert("packet_logs", rows, f"{self._capture_id}:{partition}:{self._messages}")
+        self._messages += 1
+
+    def _merge(self, partition: int, partials: list[PartialWindow]) -> None:
+        closed_through = self._operators[partition].closed_through
+
+        def merge() -> list[PartialWindow]:
+            table = decode_table(encode_table(partials_to_arrow(partials)), PARTIAL_SCHEMA)
+            return self._merger.feed(partition, closed_through, partials_from_arrow(table))
+
+        if partials:
+            self._windows(self.watch.of("merge", merge))
+        else:
+            self._windows(self.watch.of("merge", self._merger.feed, partition, closed_through, []))
+
+    def _windows(self, windows: list[PartialWindow]) -> None:
+        if windows:
+            rows = self.watch.of("merge", self._rows, windows)
+            token = f"{self._capture_id}:{windows[0].window_id}:{windows[0].records}"
+            self.watch.of("insert", self._store.insert, "windows", rows, token)
+
+    def _rows(self, windows: list[PartialWindow]) -> pa.Table:
+        rows = window_rows(self._capture_id, WINDOW_NS, self._origin_ns, windows)
+        return decode_table(encode_table(rows), WINDOW_SCHEMA)
+
+
+def stage_costs(path: Path, partitions: int, repeats: int) -> Iterator[dict[str, float]]:
+    """Yield ns per packet by stage, once for each repeat; a first run, not counted, compiles the kernels.
+
+    Parameters
+    ----------
+    path
+        A capture of at least some 100,000 packets, so that fixed costs do not show.
+    partitions
+        Partitions that the packets are split over.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="spanwatch-bench-") as folder,
+        Store.open(f"chdb://{folder}/store") as store,
+    ):
+        store.migrate()
+        for repeat in range(repeats + 1):
+            rig = _Rig(partitions, store, f"bench{repeat}")
+            rig.run(path)
+            if repeat:
+                yield {stage: s / rig.packets * 1e9 for stage, s in rig.watch.seconds.items()}

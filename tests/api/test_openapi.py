@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.app import create_app
+from infra.store import Store
+from schemas.captures import CaptureRequest
+from tests.api.stack import (
+    Running,
+    empty_window_values,
+    insert_stored_capture,
+    insert_windows,
+    running,
+    settings_in,
+    write_as_storage,
+)
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+
+
+@pytest.fixture(scope="module")
+def fuzzed(module_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A stack with one capture, and a file that can be computed at once."""
+
+    def compute(request: CaptureRequest) -> None:
+        write_as_storage(module_store, request)
+
+    capture_id = insert_stored_capture(module_store, windows=3)
+    insert_windows(module_store, empty_window_values(capture_id, 3))
+    folder = tmp_path_factory.mktemp("fuzzed")
+    pcap = folder / "web.pcap"
+    pcap.write_bytes(b"x")
+    with running(settings_in(folder, pcap=pcap), module_store, compute) as stack:
+        yield stack
+
+
+schema = schemathesis.openapi.from_dict(create_app().openapi())
+
+
+@schema.parametrize()
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_any_request_gets_a_documented_answer(case: Any, fuzzed: Running) -> None:
+    case.call_and_validate(base_url=str(fuzzed.http.base_url), checks=CHECKS)
+
+
+def test_every_operation_has_a_summary_and_an_example(fuzzed: Running) -> None:
+    document = fuzzed.http.get("/openapi.json").json()
+    models = document["components"]["schemas"]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation["summary"], path
+            for status, answer in operation["responses"].items():
+                named = answer["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+                assert "example" in models[named], (path, status)
+
+
+def test_no_operation_documents_422_where_the_contract_says_400(fuzzed: Running) -> None:
+    document = fuzzed.http.get("/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert "422" not in operation["responses"], path

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.store import Store
+from infra.store_migrations import Migration, pending, read_migrations, split_statements
+from schemas.errors import MigrationError
+from tests.infra.store_rows import run_python
+
+MIGRATIONS = read_migrations()
+
+
+def test_a_migrated_store_needs_nothing_more(store: Store) -> None:
+    assert store.migrate() == []
+    recorded = store.query("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
+    assert recorded == [{"version": m.version, "name": m.name, "checksum": m.checksum} for m in MIGRATIONS]
+
+
+def test_every_migration_may_run_again(store: Store) -> None:
+    """What a crash between the last statement and the record would lead to."""
+    values = {"packets_ttl_days": 7, "windows_ttl_days": 365}
+    before = store.query("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()")
+    for statement in (s for m in MIGRATIONS for s in m.statements(values)):
+        store.command(statement)
+    assert store.query("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()") == before
+
+
+def test_a_changed_migration_is_refused_by_name() -> None:
+    recorded = {m.version: m.checksum for m in MIGRATIONS} | {1: "0" * 64}
+    with pytest.raises(MigrationError, match="0001_packet_logs was changed after this store had it") as refused:
+        pending(MIGRATIONS, recorded)
+    assert not refused.value.can_retry
+
+
+def test_a_store_newer_than_the_program_is_refused() -> None:
+    newest = len(MIGRATIONS)
+    with pytest.raises(MigrationError, match=f"at schema version {newest + 1} and this program knows only {newest}"):
+        pending(MIGRATIONS, {newest + 1: "0" * 64})
+
+
+def test_only_what_a_store_has_not_had_is_pending() -> None:
+    assert pending(MIGRATIONS, {}) == MIGRATIONS
+    assert pending(MIGRATIONS, {1: MIGRATIONS[0].checksum}) == MIGRATIONS[1:]
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [(["0001_a.sql", "0003_c.sql"], "not numbered"), (["0001_a.sql", "0001_b.sql"], "not numbered"), (["1-a.sql"], "not named like")],
+)  # fmt: skip
+def test_a_folder_of_badly_numbered_files_is_refused(tmp_path: Path, names: list[str], says: str) -> None:
+    for name in names:
+        (tmp_path / name).write_text("SELECT 1;")
+    with pytest.raises(MigrationError, match=says):
+        read_migrations(tmp_path)
+
+
+def test_statements_are_split_only_where_a_semicolon_ends_one() -> None:
+    text = "-- a; comment\nSELECT ';', 'it''s; \\'; x' /* ; */, `a;b`;\n\n;SELECT 2 -- the end;\n;"
+    assert split_statements(text) == ["SELECT ';', 'it''s; \\'; x' , `a;b`", "SELECT 2"]
+
+
+@given(st.lists(st.text(st.sampled_from("ab;'\\\"`-/* \n"), max_size=12), max_size=5))
+def test_quoted_text_is_never_split_and_never_changed(values: list[str]) -> None:
+    quoted = ["'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" for value in values]
+    statements = [f"SELECT {literal}" for literal in quoted]
+    assert split_statements(";\n-- next; one\n".join(statements)) == statements
+
+
+def test_placeholders_become_the_settings_numbers() -> None:
+    migration = Migration(1, "a", "ALTER TABLE t MODIFY TTL d + toIntervalDay({days});")
+    assert migration.statements({"days": 3}) == ["ALTER TABLE t MODIFY TTL d + toIntervalDay(3)"]
+
+
+def test_a_store_follows_a_changed_retention_and_a_half_applied_migration_is_finished(tmp_path: Path) -> None:
+    said = run_python(
+        """
+        import sys
+        from infra.store import Store
+        from infra.store_migrations import read_migrations
+        retention = "SELECT extract(engine_full, 'TTL (.*) SETTINGS') AS ttl FROM system.tables WHERE name = 'packet_logs'"
+        first = read_migrations()[0].statements({"packets_ttl_days": 7})[0]
+        with Store.open(sys.argv[1]) as store:
+            store.command(first)
+            print(store.migrate())
+            print(store.query(retention)[0]["ttl"])
+        with Store.open(sys.argv[1], packets_ttl_days=30) as store:
+            print(store.migrate())
+            print(store.query(retention)[0]["ttl"])
+        """,
+        f"chdb://{tmp_path}",
+    )
+    names = [m.name for m in MIGRATIONS]
+    assert said.splitlines() == [str(names), "inserted_at + toIntervalDay(7)", "[]", "inserted_at + toIntervalDay(30)"]
+
+
+def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
+    said = run_python(
+        """
+        import sys
+        import pyarrow as pa
+        from infra.store import Store
+        from schemas.errors import MigrationError
+        with Store.open(sys.argv[1]) as store:
+            store.migrate()
+            row = {"version": 99, "name": "from_the_future", "checksum": "0"}
+            store.insert("schema_migrations", pa.Table.from_pylist([row]), "future")
+            try:
+                store.migrate()
+            except MigrationError as error:
+                print(error)
+        """,
+        f"chdb://{tmp_path}",
+    )
+    assert "the store is at schema version 99" in said
