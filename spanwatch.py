@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 out = Console()
 notes = Console(stderr=True)
 
+STOP_S = 3.0
+"""How long worker and broker may take to stop together; the whole stack stops within 5 s."""
+
 START_S = 60.0
 """How long a stack may take to answer."""
 
@@ -68,9 +71,10 @@ class Pipeline:
             raise
 
     def stop(self) -> None:
-        """Stop the storage agents, the worker and the broker, in that order."""
+        """Stop the storage agents and the worker side by side, then the broker."""
+        self._storage.ask_to_stop()
+        self._supervisor.stop(STOP_S)
         self._storage.stop()
-        self._supervisor.stop()
 
 
 def start_pipeline(settings: Settings, store: Store) -> Pipeline:

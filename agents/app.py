@@ -65,7 +65,7 @@ HEARTBEAT_S = 2
 RESTART_S = 1.0
 """Pause before an application that failed is made again, s."""
 
-STOP_S = 3.0
+STOP_S = 2.0
 """How long an application may take to stop, s; what was not committed is done again after the start."""
 
 
@@ -151,11 +151,15 @@ class AppThread:
         """Start the thread; returns at once."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Stop the application and wait for the thread."""
+    def ask_to_stop(self) -> None:
+        """Tell the application to stop; returns at once."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(STOP_S + 1)
+
+    def stop(self) -> None:
+        """Stop the application and wait for the thread."""
+        self.ask_to_stop()
+        self._thread.join(STOP_S + 0.5)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -33,4 +33,4 @@ def _is_assumed(response: dict[str, Any] | None) -> bool:
     if response is None:
         return False
     content = response.get("content", {}).get("application/json", {})
-    return content.get("schema", {}).get("$ref") == _ASSUMED
+    return bool(content.get("schema", {}).get("$ref") == _ASSUMED)

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from infra import broker_files
-from infra.ports import HOST, choose_ports, describe_owner, is_free
+from infra.ports import HOST, Reservation, is_free
 from infra.processes import spawn, stop_process
 from infra.settings import Settings
 from schemas.errors import BrokerError, PortTakenError
@@ -188,19 +188,27 @@ class Broker:
         if previous:
             self._end_orphan(previous)
         cluster_id = broker_files.format_once(self._settings)
+        remembered = previous.port if previous else None
         for attempt in range(1, BIND_ATTEMPTS + 1):
-            port, controller_port = self._ports(previous.port if previous else None)
-            command = broker_files.prepare(self._settings, port, controller_port)
-            self._process = spawn(
-                command, output=broker_files.console(self._settings), death_signal=signal.SIGTERM
-            )
-            started_s = psutil.Process(self._process.pid).create_time()
-            self._write(BrokerRecord(port, self._process.pid, started_s))
-            if self._wait_until_it_answers(cluster_id, end_s):
-                log.info("broker answers at %s (process %d)", self.bootstrap, self._process.pid)
-                return self.bootstrap
-            log.warning("port %d or %d was taken meanwhile (attempt %d)", port, controller_port, attempt)
-        raise PortTakenError(f"Port {port} was taken by another program each time the broker started.")
+            ports = Reservation(self._settings.kafka_port, remembered)
+            if remembered and ports.port != remembered:
+                log.warning("port %d is taken; the broker moves to %d", remembered, ports.port)
+            try:
+                self._launch(ports)
+                if self._wait_until_it_answers(cluster_id, end_s):
+                    return self.bootstrap
+            finally:
+                ports.release()
+            log.warning("port %d was taken while the broker started (attempt %d)", ports.port, attempt)
+        raise PortTakenError(f"Port {ports.port} was taken by another program each time the broker started.")
+
+    def _launch(self, ports: Reservation) -> None:
+        command = broker_files.prepare(self._settings, ports.port, ports.controller_port)
+        console = broker_files.console(self._settings)
+        # On the end of its parent it may still close its log: the next start is quicker then.
+        self._process = spawn(command, output=console, death_signal=signal.SIGTERM)
+        started_s = psutil.Process(self._process.pid).create_time()
+        self._write(BrokerRecord(ports.port, self._process.pid, started_s))
 
     def _lock(self) -> None:
         """Make sure that no other broker object uses the folder; the lock ends with this process."""
@@ -235,21 +243,6 @@ class Broker:
         except psutil.NoSuchProcess:
             return
 
-    def _ports(self, remembered: int | None) -> tuple[int, int]:
-        wanted = self._settings.kafka_port
-        if wanted and not is_free(wanted):
-            raise PortTakenError(
-                f"Port {wanted} is taken{describe_owner(wanted)}. Choose another with SPANWATCH_KAFKA_PORT, "
-                f"or leave that unset to take any free one; if that is the Kafka you want, use it with "
-                f"SPANWATCH_KAFKA={HOST}:{wanted}."
-            )
-        port, controller_port = choose_ports(wanted, remembered)
-        if remembered and port != remembered and not wanted:
-            log.warning(
-                "port %d is taken%s; the broker moves to %d", remembered, describe_owner(remembered), port
-            )
-        return port, controller_port
-
     def _wait_until_it_answers(self, cluster_id: str, end_s: float) -> bool:
         """Return True once it answers, False when it ended because a port was taken."""
         assert self._process  # noqa: S101 - for mypy; only called by _start
@@ -262,6 +255,7 @@ class Broker:
                     f"{broker_files.last_lines(self._settings)}"
                 )
             if answering_cluster(self.bootstrap) == cluster_id:
+                log.info("broker answers at %s (process %d)", self.bootstrap, self._process.pid)
                 return True
             if time.monotonic() > end_s:
                 said = broker_files.last_lines(self._settings)
@@ -282,9 +276,7 @@ def answering_cluster(bootstrap: str, timeout_s: float = 1.0) -> str | None:
     if is_free(int(bootstrap.rpartition(":")[2])):
         return None
     quiet = logging.Logger("rdkafka", logging.CRITICAL)
-    client = AdminClient(
-        {"bootstrap.servers": bootstrap, "socket.timeout.ms": round(timeout_s * 1000)}, logger=quiet
-    )
+    client = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": round(timeout_s * 1000)}, logger=quiet)
     try:
         metadata = client.list_topics(timeout=timeout_s)
     except KafkaException:

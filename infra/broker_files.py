@@ -65,6 +65,9 @@ JAVA_FLAGS = (
     # Of the collectors this one starts fastest and has no threads of its own; the heap holds little
     # because messages go from file to socket by the kernel.
     "-XX:+UseSerialGC",
+    # Only the quick compiler: 2.1 s instead of 3.6 s of processor time until the broker answers, and no
+    # more per byte later (measured 1.0 s against 1.2 s for 370 MB produced): the rest is the kernel's work.
+    "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
     # Else each thread keeps a direct buffer as large as the largest message it ever sent.
     "-Djdk.nio.maxCachedBufferSize=262144",
@@ -104,8 +107,7 @@ def jars(settings: Settings) -> Path:
     folder = settings.kafka_home / kafka_version()
     if not any(folder.glob("kafka_2.13-*.jar")):
         raise MissingProgramError(
-            f"Kafka's jars are not in {folder}: run infra/setup.sh (or `make run`), "
-            "which fetches them with Maven."
+            f"Kafka's jars are not in {folder}: run infra/setup.sh (or `make run`), which fetches them with Maven."
         )
     return folder
 
@@ -155,9 +157,8 @@ def format_once(settings: Settings) -> str:
         (folder / "server.properties").write_text(server_properties(folder, 9092, 9093))
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
         tool = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster_id]
-        quick = ["-XX:TieredStopAtLevel=1", "-Dlog4j2.level=ERROR"]
         run = subprocess.run(  # noqa: S603 - our own list of arguments, no shell
-            [*_java(settings), *quick, *tool, "--config", str(folder / "server.properties")],
+            [*_java(settings), "-Dlog4j2.level=ERROR", *tool, "--config", str(folder / "server.properties")],
             capture_output=True,
             text=True,
             check=False,
@@ -166,9 +167,7 @@ def format_once(settings: Settings) -> str:
             raise BrokerError(f"The broker's storage cannot be formatted. {_tail(run.stderr or run.stdout)}")
     found = re.search(r"^cluster\.id=(\S+)$", meta.read_text(), re.MULTILINE)
     if not found:
-        raise BrokerError(
-            f"{meta} names no cluster: the broker's storage is damaged; remove {folder / 'data'}."
-        )
+        raise BrokerError(f"{meta} names no cluster: the broker's storage is damaged; remove {folder / 'data'}.")
     return found.group(1)
 
 

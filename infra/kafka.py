@@ -62,6 +62,8 @@ def client_config(settings: Settings, logger: logging.Logger | None = None) -> d
         "client.id": f"spanwatch@{settings.sensor}",
         "reconnect.backoff.ms": 20,
         "reconnect.backoff.max.ms": 1000,
+        # Errors alone: its warnings are about what it tries again by itself.
+        "log_level": 3,
         "logger": logger or logging.getLogger("kafka"),
     }
 
@@ -83,9 +85,7 @@ def wait_until_reachable(settings: Settings, timeout_s: float = 30.0) -> str:
             return str(client.list_topics(timeout=max(min(left_s, 1.0), 0.01)).cluster_id)
         except KafkaException as error:
             if left_s <= 0:
-                raise BrokerError(
-                    f"Kafka at {bootstrap_servers(settings)} does not answer: {reason(error)}."
-                ) from None
+                raise BrokerError(f"Kafka at {bootstrap_servers(settings)} does not answer: {reason(error)}.") from None
         except BrokerError:
             if left_s <= 0:
                 raise
@@ -184,9 +184,7 @@ def _configure(admin: AdminClient, settings: Settings, topics: Sequence[Topic]) 
         current = {entry.name: entry.value for entry in future.result().values()}
         other = {k: v for k, v in wanted[resource.name].items() if current.get(k) != v}
         if other:
-            entries = [
-                ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in other.items()
-            ]
+            entries = [ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in other.items()]
             update = ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=entries)
             for done in call(lambda: admin.incremental_alter_configs([update])).values():  # noqa: B023
                 _result(done, f"configure topic {resource.name}")

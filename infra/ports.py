@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 
 import psutil
 
@@ -33,8 +34,37 @@ def is_free(port: int, host: str = HOST) -> bool:
     return True
 
 
-def choose_ports(wanted: int, remembered: int | None) -> tuple[int, int]:
-    """Choose the broker's and its controller's port.
+def reserve(port: int, *, is_ours: bool = False) -> socket.socket | None:
+    """Bind a port without listening, so that others who look for a free one pass it by.
+
+    A server that sets SO_REUSEADDR, as Java's do, can listen on it all the same: Linux lets two such sockets
+    share an address while at most one of them listens.
+
+    Parameters
+    ----------
+    is_ours : bool
+        Take it even where connections of an earlier server linger (TIME_WAIT).
+
+    Returns
+    -------
+    socket.socket or None
+        Closing it ends the reservation; None when the port is taken.
+    """
+    holder = socket.socket(socket.AF_INET)
+    if is_ours:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        holder.bind((HOST, port))
+    except OSError:
+        holder.close()
+        return None
+    # Only now: with it, binding would succeed on a port that another stack has reserved.
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return holder
+
+
+class Reservation:
+    """The ports of a broker and of its controller, kept from others until it listens itself.
 
     Parameters
     ----------
@@ -46,19 +76,34 @@ def choose_ports(wanted: int, remembered: int | None) -> tuple[int, int]:
     Raises
     ------
     PortTakenError
-        No port is free from ``FIRST_PORT`` to ``LAST_PORT``.
+        The wanted port is taken, or every one from ``FIRST_PORT`` to ``LAST_PORT``.
     """
-    free = (port for port in range(FIRST_PORT, LAST_PORT + 1) if is_free(port))
-    port = wanted
-    if not port and remembered and is_free(remembered):
-        port = remembered
-    try:
-        port = port or next(free)
-        return port, next(candidate for candidate in free if candidate != port)
-    except StopIteration:
-        raise PortTakenError(
-            f"No port from {FIRST_PORT} to {LAST_PORT} is free; name one with SPANWATCH_KAFKA_PORT."
-        ) from None
+
+    def __init__(self, wanted: int, remembered: int | None) -> None:
+        named = wanted or remembered
+        first = reserve(named, is_ours=True) if named else None
+        if wanted and first is None:
+            raise PortTakenError(
+                f"Port {wanted} is taken{describe_owner(wanted)}. Choose another with SPANWATCH_KAFKA_PORT, or "
+                "leave that unset to take any free one; if that is the Kafka you want, use it with "
+                f"SPANWATCH_KAFKA={HOST}:{wanted}."
+            )
+        free = (holder for port in range(FIRST_PORT, LAST_PORT + 1) if (holder := reserve(port)))
+        self._holders = [holder for holder in (first or next(free, None), next(free, None)) if holder]
+        if len(self._holders) < 2:  # noqa: PLR2004 - the two ports
+            self.release()
+            raise PortTakenError(
+                f"No port from {FIRST_PORT} to {LAST_PORT} is free; name one with SPANWATCH_KAFKA_PORT."
+            )
+        self.port, self.controller_port = (int(holder.getsockname()[1]) for holder in self._holders)
+        if not sys.platform.startswith("linux"):
+            # Elsewhere a bound socket would keep the broker out as well.
+            self.release()
+
+    def release(self) -> None:
+        """Let go of both ports; the broker listens by now, or has ended."""
+        for holder in self._holders:
+            holder.close()
 
 
 def describe_owner(port: int) -> str:

@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     packets_max_gb: float = Field(
         20.0,
         ge=0,
+        le=1_000_000,
         description="Most disk the packets topic may take on the broker, GB (10⁹ bytes); 0 sets no bound.",
     )
     packets_ttl_days: int = Field(

@@ -121,5 +121,8 @@ install_kafka() {
 }
 
 install_packages
+# Maven waits for the network while pip unpacks.
+install_kafka &
+kafka=$!
 install_python
-install_kafka
+wait $kafka

@@ -43,7 +43,7 @@ _WRONG_PASSWORD_CODES = frozenset({192, 193, 194, 516})
 def refused(error: ClickHouseError, doing: str) -> StoreError:
     """Return the error to tell the user for one of the driver's, in one sentence."""
     text = str(error).partition("Stack trace")[0].strip().splitlines()[0]
-    text = text.partition("DB::Exception: ")[2] or text
+    text = text.rpartition("DB::Exception: ")[2]
     code = getattr(error, "code", None)
     if code in _WRONG_PASSWORD_CODES:
         failure = StoreError("ClickHouse refuses this user and password; check SPANWATCH_CLICKHOUSE")
@@ -60,9 +60,7 @@ def _embedded(folder: Path) -> Callable[[str], Client]:
     """Return what makes clients of the engine in this process, its data under ``folder``."""
 
     def connect(database: str) -> Client:
-        return clickhouse_connect.get_client(
-            interface="chdb", path=str(folder), database=database, settings=_SESSION
-        )
+        return clickhouse_connect.get_client(interface="chdb", path=str(folder), database=database, settings=_SESSION)
 
     return connect
 
@@ -123,9 +121,7 @@ class Clients:
             self.database = url.path.strip("/") or DATABASE
             self._connect = _server(dsn)
         else:
-            raise _final(
-                "SPANWATCH_CLICKHOUSE must be chdb://FOLDER or http(s)://user:password@host:port/database"
-            )
+            raise _final("SPANWATCH_CLICKHOUSE must be chdb://FOLDER or http(s)://user:password@host:port/database")
         if not _IDENTIFIER.fullmatch(self.database):
             raise _final(f"{self.database!r} is not a database name: letters, digits and _ only")
         self._create_database()

@@ -26,7 +26,7 @@ SETTINGS non_replicated_deduplication_window = 100
 """
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
-_TOKEN = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:\\.|''|[^'\\])*'|`[^`]*`|;|[^-/'`;]+|.", re.DOTALL)
+_PIECE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:\\.|''|[^'\\])*'|`[^`]*`|;|[^-/'`;]+|.", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -64,11 +64,11 @@ class Migration:
 def split_statements(text: str) -> list[str]:
     """Split SQL at semicolons outside strings, quoted names and comments; comments are dropped."""
     statements = [""]
-    for token in _TOKEN.findall(text):
-        if token == ";":
+    for piece in _PIECE.findall(text):
+        if piece == ";":
             statements.append("")
-        elif not token.startswith(("--", "/*")):
-            statements[-1] += token
+        elif not piece.startswith(("--", "/*")):
+            statements[-1] += piece
     return [statement.strip() for statement in statements if statement.strip()]
 
 

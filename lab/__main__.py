@@ -97,9 +97,13 @@ def mix(out: Path, seconds: int) -> None:
     """Record the bundled sample: ordinary work with attacks at known times inside."""
     with _progress() as progress:
         task = progress.add_task("setting up", total=seconds)
-        recording = record_mix(
-            out, lambda at_s, doing: progress.update(task, completed=at_s, description=doing), seconds
-        )
+
+        def tell(at_s: float, doing: str) -> None:
+            if doing in SCENARIOS:
+                progress.console.print(f"{at_s:4.0f} s  {doing}")
+            progress.update(task, completed=at_s, description=doing)
+
+        recording = record_mix(out, tell, seconds)
     _report([recording])
 
 

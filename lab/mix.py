@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab.attacks import ATTACK_SCENARIOS, beacon
+from lab.attacks import beacon
 from lab.benign import FAR, background
 from lab.errors import CommandError
 from lab.labels import BENIGN
 from lab.mirror import recording
 from lab.network import Network, network
 from lab.programs import ALWAYS, PACKAGES, require_privileges, require_programs
-from lab.record import Recording, settle_labels
+from lab.record import SCENARIOS, Recording, settle_labels
 from lab.scenarios import Stage
 from lab.servers import (
     start_bulk,
@@ -55,8 +55,6 @@ TIMELINE: tuple[tuple[int, str], ...] = (
 )
 """When (s after the start) which attack begins; `carol` reports to `c2` all the time."""
 
-ATTACKS = {scenario.name: scenario for scenario in ATTACK_SCENARIOS}
-
 Progress = Callable[[float, str], None]
 """Called with seconds since the start and what is going on."""
 
@@ -83,7 +81,7 @@ def mix(folder: Path, progress: Progress, duration_s: int = DURATION_S, name: st
         stage = Stage(net)
         with recording(net, plain, SNAP_BYTES), _working(stage, duration_s):
             attacks = _play(stage, progress, duration_s)
-    classes = (BENIGN, "Bot", *(ATTACKS[attack].classes[0] for attack in attacks))
+    classes = (BENIGN, "Bot", *(SCENARIOS[attack].classes[0] for attack in attacks))
     labels = folder / f"{name}.labels.csv"
     counts = settle_labels(plain, labels, stage, classes)
     # No name and no time inside, so that the same packets give the same bytes.
@@ -106,7 +104,7 @@ def _play(stage: Stage, progress: Progress, duration_s: int) -> list[str]:
         if at_s <= duration_s - 30:
             _wait_until(begun_s + at_s, begun_s, progress, "ordinary work")
             progress(time.monotonic() - begun_s, name)
-            ATTACKS[name].action(stage)
+            SCENARIOS[name].action(stage)
             played.append(name)
     _wait_until(begun_s + duration_s, begun_s, progress, "ordinary work")
     return played

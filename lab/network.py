@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from lab import processes
@@ -54,6 +54,7 @@ class Host:
     plan: HostPlan
     namespace: str
     folder: Path
+    servers: list[Server] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -89,12 +90,15 @@ class Host:
 
     def start(self, name: str, *command: str) -> Server:
         """Start a server program."""
-        return processes.start(name, self.inside(command), self.folder / f"{name}.log", cwd=self.folder)
+        log = self.folder / f"{name}.log"
+        self.servers.append(processes.start(name, self.inside(command), log, cwd=self.folder))
+        return self.servers[-1]
 
     def start_module(self, module: str, *arguments: str) -> Server:
         """Start one of the lab's own modules as a server."""
         log = self.folder / f"{module.rpartition('.')[2]}.log"
-        return processes.start(module, self._python(module, arguments), log, cwd=REPOSITORY)
+        self.servers.append(processes.start(module, self._python(module, arguments), log, cwd=REPOSITORY))
+        return self.servers[-1]
 
     def _python(self, module: str, arguments: Sequence[str]) -> list[str]:
         return [program("ip"), "netns", "exec", self.namespace, sys.executable, "-m", module, *arguments]
@@ -148,7 +152,7 @@ def network(impaired: Mapping[str, Impairment] | None = None) -> Iterator[Networ
         for plan in HOSTS:
             host = _namespace(stack, plan, prefix, folder)
             net.hosts[plan.name] = host
-            _connect(stack, net, host, (impaired or {}).get(plan.name))
+            _connect(net, host, (impaired or {}).get(plan.name))
         yield net
 
 
@@ -180,7 +184,7 @@ def _namespace(stack: ExitStack, plan: HostPlan, prefix: str, folder: Path) -> H
     host.folder.mkdir()
     host.folder.chmod(0o755)
     settings = NETNS_FOLDER / host.namespace
-    stack.callback(_remove_namespace, host.namespace)
+    stack.callback(_take_down, host)
     settings.mkdir(parents=True)
     (settings / "resolv.conf").write_text("nameserver 10.77.0.53\nsearch lab\noptions timeout:2 attempts:2\n")
     names = "".join(f"10.77.0.{other.numbers[0]} {other.name}\n" for other in HOSTS if other.name == "dns")
@@ -188,6 +192,12 @@ def _namespace(stack: ExitStack, plan: HostPlan, prefix: str, folder: Path) -> H
     _ip("netns", "add", host.namespace)
     _ip("-n", host.namespace, "link", "set", "lo", "up")
     return host
+
+
+def _take_down(host: Host) -> None:
+    for server in reversed(host.servers):
+        server.end()
+    _remove_namespace(host.namespace)
 
 
 def _remove_namespace(namespace: str) -> None:
@@ -205,14 +215,14 @@ def _remove_namespace(namespace: str) -> None:
         NETNS_FOLDER.rmdir()
 
 
-def _connect(stack: ExitStack, net: Network, host: Host, impairment: Impairment | None) -> None:
+def _connect(net: Network, host: Host, impairment: Impairment | None) -> None:
     """Connect a host to the switch: a veth pair, or the wire emulator where netem is missing."""
     if impairment is None:
         _veth(net, host)
     elif net.emulator != "wire" and _veth_with_netem(net, host, impairment):
         net.emulator = "netem"
     else:
-        _wire(stack, net, host, impairment)
+        _wire(net, host, impairment)
         net.emulator = "wire"
     switch = net.switch.namespace
     _ip("-n", switch, "link", "set", host.name, "master", "br0", "up")
@@ -248,10 +258,9 @@ def _veth_with_netem(net: Network, host: Host, impairment: Impairment) -> bool:
     return True
 
 
-def _wire(stack: ExitStack, net: Network, host: Host, impairment: Impairment) -> None:
+def _wire(net: Network, host: Host, impairment: Impairment) -> None:
     options = [f"--{name.replace('_', '-')}={value}" for name, value in asdict(impairment).items()]
     server = net.switch.start_module("lab.wire", f"w-{host.name}", host.name, *options)
-    stack.callback(server.end)
     deadline_s = time.monotonic() + 10
     while "ready" not in server.tail(50):
         if not server.is_running() or time.monotonic() > deadline_s:

@@ -45,12 +45,14 @@ class Server:
     def end(self, first_signal: int = signal.SIGTERM) -> None:
         """Ask the process group to end, and make it end after a grace period."""
         for number in (first_signal, signal.SIGKILL):
+            if not self.is_running():
+                # Its id may be somebody else's by now.
+                return
             _signal_group(self.process.pid, number)
             try:
                 self.process.wait(_GRACE_S)
             except subprocess.TimeoutExpired:
                 continue
-            return
 
 
 def start(name: str, command: Sequence[str], log: Path, cwd: Path | None = None) -> Server:
@@ -85,7 +87,7 @@ def run(
     CommandError
         When the command took too long, or failed and `check` is set.
     """
-    process = subprocess.Popen(
+    with subprocess.Popen(
         list(command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -94,15 +96,14 @@ def run(
         errors="replace",
         start_new_session=True,
         cwd=cwd,
-    )
-    try:
-        output, _ = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        raise CommandError(f"Took longer than {timeout_s:.0f} s: {' '.join(command)}") from None
-    finally:
-        if process.poll() is None:
-            _signal_group(process.pid, signal.SIGKILL)
-            process.wait()
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise CommandError(f"Took longer than {timeout_s:.0f} s: {' '.join(command)}") from None
+        finally:
+            if process.poll() is None:
+                _signal_group(process.pid, signal.SIGKILL)
     if check and process.returncode != 0:
         raise CommandError(f"Exit status {process.returncode}: {' '.join(command)}\n{output.strip()}")
     return subprocess.CompletedProcess(list(command), process.returncode, output, "")

@@ -9,6 +9,7 @@ from pathlib import Path
 from lab.attacks import ATTACK_SCENARIOS
 from lab.benign import BENIGN_SCENARIOS
 from lab.errors import LabError
+from lab.floods import FLOOD_SCENARIOS
 from lab.labels import Label, label_of, settle, write_labels
 from lab.mirror import recording
 from lab.network import network
@@ -16,7 +17,7 @@ from lab.pcap import read_packets
 from lab.programs import ALWAYS, require_privileges, require_programs
 from lab.scenarios import Scenario, Stage
 
-SCENARIOS = {scenario.name: scenario for scenario in (*BENIGN_SCENARIOS, *ATTACK_SCENARIOS)}
+SCENARIOS = {scenario.name: scenario for scenario in (*BENIGN_SCENARIOS, *ATTACK_SCENARIOS, *FLOOD_SCENARIOS)}
 """Every scenario by name, benign ones first."""
 
 

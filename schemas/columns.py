@@ -40,6 +40,4 @@ class Column:
 
 def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
     """Return the Arrow schema of a table, nothing nullable unless its ClickHouse type is."""
-    return pa.schema(
-        [pa.field(c.name, c.arrow, nullable=c.clickhouse.startswith("Nullable")) for c in columns]
-    )
+    return pa.schema([pa.field(c.name, c.arrow, nullable=c.clickhouse.startswith("Nullable")) for c in columns])

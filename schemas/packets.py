@@ -61,9 +61,9 @@ STORED_PACKET_COLUMNS: tuple[Column, ...] = (
 )  # fmt: skip
 """Columns of ``packet_logs``: the batch's, and what storage adds."""
 
-_PARTITION_BITS = 7
-_OFFSET_BITS = 28
-_ROW_BITS = 18
+PARTITION_BITS = 7
+OFFSET_BITS = 28
+ROW_BITS = 18
 
 
 def first_event_id(partition: int, offset: int) -> int:
@@ -76,6 +76,6 @@ def first_event_id(partition: int, offset: int) -> int:
     ValueError
         When the position does not fit.
     """
-    if not 0 <= partition < 1 << _PARTITION_BITS or not 0 <= offset < 1 << _OFFSET_BITS:
+    if not 0 <= partition < 1 << PARTITION_BITS or not 0 <= offset < 1 << OFFSET_BITS:
         raise ValueError(f"partition {partition} offset {offset} do not fit an event id")
-    return ((partition << _OFFSET_BITS) | offset) << _ROW_BITS
+    return ((partition << OFFSET_BITS) | offset) << ROW_BITS

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from schemas.captures import CAPTURE_COLUMNS, LEDGER_COLUMNS
 from schemas.columns import Column
-from schemas.packets import STORED_PACKET_COLUMNS
+from schemas.packets import ROW_BITS, STORED_PACKET_COLUMNS
 from schemas.windows import WINDOW_COLUMNS
 
 DEDUPLICATION_WINDOW = 10_000
@@ -21,6 +21,10 @@ DEDUPLICATION_WINDOW = 10_000
 PARTITION_SLOTS = 64
 """Partitions of ``packet_logs``: the day of the event time modulo this, so that a capture file whose clock jumps
 through decades still splits one insert into 64 parts at most."""
+
+EVENT_BATCH = f"bitShiftRight(event_id, {ROW_BITS})"
+"""The batch of an event id. Rows of one time lie together and come from few batches, so an index of batches finds an
+event id where one of event ids themselves would be as large as the column."""
 
 DAY_NS = 86_400 * 10**9
 
@@ -118,7 +122,7 @@ class Table:
 
         The retention stands in it as a placeholder in braces, as in the migration files.
         """
-        lines = [c.ddl for c in (*self.columns, *self.computed)] + [i.ddl for i in self.indexes]
+        lines = [c.ddl for c in self.columns] + [c.ddl for c in self.computed] + [i.ddl for i in self.indexes]
         settings = (("non_replicated_deduplication_window", str(DEDUPLICATION_WINDOW)), *self.settings)
         clauses = [
             f"CREATE TABLE IF NOT EXISTS {name or self.name}\n(\n    " + ",\n    ".join(lines) + "\n)",
@@ -131,32 +135,53 @@ class Table:
         return "\n".join(clauses)
 
 
-_PACKED = ("min_bytes_for_full_part_storage", "10485760")
-"""Small parts are one file instead of thirteen: making files was the largest cost of an insert in the kernel."""
+_PACKED = ("min_bytes_for_full_part_storage", "67108864")
+"""A part below 64 MiB (before compression) is one file instead of thirteen: making files was the largest cost of an
+insert in the kernel."""
+
+_COMPACT = ("min_bytes_for_wide_part", "67108864")
+"""The largest insert (262,144 packets, 28 MB) stays one compact part instead of two files for every column."""
 
 _FEWER_MERGES = ("merge_selector_base", "20")
 """Merges wait for about this many parts of a size (5 is the default): merging cost more than inserting. The number is
 lowered by ClickHouse itself as parts get older, so a quiet store is still merged down."""
 
 _INSERTED_AT = ComputedColumn(
-    "inserted_at", "DateTime('UTC')", "MATERIALIZED", "now()", "Delta(4), LZ4", "When the row was stored; retention counts from it."
+    "inserted_at", "DateTime('UTC')", "MATERIALIZED", "now()", "Delta(4), LZ4",
+    "When the row was stored; retention counts from it.",
 )  # fmt: skip
+
+
+def _alias(name: str, clickhouse: str, expression: str, doc: str) -> ComputedColumn:
+    return ComputedColumn(name, clickhouse, "ALIAS", expression, "", doc)
+
 
 PACKET_LOGS = Table(
     name="packet_logs",
     columns=STORED_PACKET_COLUMNS,
     computed=(
         _INSERTED_AT,
-        ComputedColumn("ts", "DateTime64(9, 'UTC')", "ALIAS", "fromUnixTimestamp64Nano(ts_ns, 'UTC')", "", "Event time."),
-        ComputedColumn("ip_version", "UInt8", "ALIAS", "multiIf(ether_type = 2048, 4, ether_type = 34525, 6, 0)", "", "4, 6, or 0 without IP."),
+        _alias("ts", "DateTime64(9, 'UTC')", "fromUnixTimestamp64Nano(ts_ns, 'UTC')", "Event time."),
+        _alias(
+            "ip_version",
+            "UInt8",
+            "multiIf(ether_type = 2048, 4, ether_type = 34525, 6, 0)",
+            "4, 6, or 0 without IP.",
+        ),
     ),
     engine="MergeTree",
     partition_by=f"positiveModulo(intDiv(ts_ns, {DAY_NS}), {PARTITION_SLOTS})",
     order_by=("capture_id", "ts_ns", "event_id"),
     retention="packets_ttl_days",
-    settings=(_PACKED, _FEWER_MERGES, ("ttl_only_drop_parts", "1")),
+    indexes=(
+        SkipIndex("batch", EVENT_BATCH, "set(64)", "Finds a packet by its event id: state its batch as well."),
+        SkipIndex("by_src_ip", "src_ip", "bloom_filter", "Packets of a source."),
+        SkipIndex("by_dst_ip", "dst_ip", "bloom_filter", "Packets to a destination."),
+        SkipIndex("by_dst_port", "dst_port", "bloom_filter", "Packets to a port that few packets go to."),
+    ),
+    settings=(_PACKED, _COMPACT, _FEWER_MERGES, ("ttl_only_drop_parts", "1")),
     doc="One row per packet.",
-)  # fmt: skip
+)
 
 WINDOWS = Table(
     name="windows",
@@ -207,15 +232,22 @@ TRAFFIC = Table(
     name="traffic",
     columns=ROLLUP_COLUMNS,
     computed=(
-        ComputedColumn("inserted_at", "SimpleAggregateFunction(max, DateTime('UTC'))", "DEFAULT", "now()", "", _INSERTED_AT.doc),
-        ComputedColumn("start", "DateTime64(0, 'UTC')", "ALIAS", "fromUnixTimestamp64Nano(start_ns, 'UTC')", "", "Start of the interval."),
+        ComputedColumn(
+            "inserted_at",
+            "SimpleAggregateFunction(max, DateTime('UTC'))",
+            "DEFAULT",
+            "now()",
+            "",
+            "When it was last added to; retention counts from it.",
+        ),
+        _alias("start", "DateTime64(0, 'UTC')", "fromUnixTimestamp64Nano(start_ns, 'UTC')", "Start of the interval."),
     ),
     engine="AggregatingMergeTree",
     order_by=("capture_id", "interval_s", "start_ns", "protocol"),
     retention="windows_ttl_days",
     settings=(_PACKED,),
     doc="Packets and bytes per protocol in 1 min, 5 min and 1 h; filled from packet_logs by a materialized view.",
-)  # fmt: skip
+)
 
 TABLES: tuple[Table, ...] = (PACKET_LOGS, WINDOWS, CAPTURES, LEDGER, TRAFFIC)
 """Every table that holds rows of captures."""

@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Callable
 from io import FileIO
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 import zstandard
 
@@ -207,7 +207,7 @@ def _open_xz(source: PeekableReader) -> Reader:
 
 def _open_zstd(source: PeekableReader) -> Reader:
     unpacker = zstandard.ZstdDecompressor(max_window_size=_MAX_DICTIONARY_BYTES)
-    return unpacker.stream_reader(source, read_size=_INPUT_BYTES, read_across_frames=True)
+    return unpacker.stream_reader(cast(IO[bytes], source), read_size=_INPUT_BYTES, read_across_frames=True)
 
 
 _COMPRESSIONS: tuple[tuple[bytes, str, Callable[[PeekableReader], Reader]], ...] = (

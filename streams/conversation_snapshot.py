@@ -23,7 +23,9 @@ from streams.conversation_table import (
     rebuild_table,
 )
 from streams.jit import kernel
-from streams.tcp_state import SEGMENT, Counters, Records
+from streams.octets import bare
+from streams.tcp_segments import end_of, next_of, write_segment
+from streams.tcp_state import I64, POOL_FREE, POOL_TOP, POOL_USED, Records, Words
 
 _HEADER = struct.Struct("<4sHxxqqq")
 """Magic, version, capacity, idle time in ns, bytes of the body before compression."""
@@ -35,34 +37,36 @@ _PARTS = ("counters", "slots", "keys", "flows", "handshakes", "segments")
 
 
 @kernel
-def _list_segments(flows: Records, segments: Records, listed: Records) -> None:
+def _list_segments(flows: Records, segments: Words, listed: Words) -> None:
     """Write the segments of all ``flows`` one direction after the other, each in the order of its list."""
-    count = 0
+    words = bare(segments)
+    count: I64 = 0
     for index in range(len(flows)):
-        row = np.int64(flows[index].first_segment)
+        row: I64 = np.int64(flows[index].first_segment)
         for _ in range(flows[index].segments):
-            listed[count] = segments[row]
-            row = np.int64(segments[row].next)
+            listed[count, 0] = segments[row, 0]
+            listed[count, 1] = end_of(words, row)
+            row = next_of(words, row)
             count += 1
 
 
 @kernel
-def _link_segments(flows: Records, chosen: NDArray[np.int64], segments: Records, pool: Counters) -> None:
-    """Chain the segments that stand one after the other into the lists of the ``chosen`` flows."""
-    row = np.int64(0)
+def _link_segments(flows: Records, chosen: Words, listed: Words, segments: Words, pool: Words) -> None:
+    """Write listed segments into an empty pool, as the lists of the ``chosen`` flows one after the other."""
+    words = bare(segments)
+    row: I64 = np.int64(0)
     for index in chosen:
         flow = flows[index]
         flow.first_segment = row if flow.segments > 0 else -1
         for position in range(flow.segments):
-            segments[row].next = row + 1 if position + 1 < flow.segments else -1
+            segments[row, 0] = listed[row, 0]
+            write_segment(words, row, listed[row, 1], row + 1 if position + 1 < flow.segments else -1)
             row += 1
         flow.last_segment = row - 1 if flow.segments > 0 else -1
-    pool[0], pool[1], pool[2] = -1, row, row
+    pool[POOL_FREE], pool[POOL_TOP], pool[POOL_USED] = -1, row, row
 
 
-def _tcp_rows(
-    keys: NDArray[np.uint64], slots: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _tcp_rows(keys: NDArray[np.uint64], slots: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return which of the live ``slots`` are TCP, and the rows of their flows."""
     protocols = (keys[:, PORTS_WORD] >> np.uint64(32)) & np.uint64(0xFF)
     tcp_slots = slots[protocols == TCP]
@@ -86,14 +90,14 @@ def dump_state(state: State, capacity: int, idle_ns: int) -> bytes:
     keys = state.keys[slots]
     tcp_slots, flow_rows = _tcp_rows(keys, slots)
     flows = state.flows[flow_rows]
-    segments = np.zeros(int(flows["segments"].sum()), SEGMENT)
+    segments = np.zeros((int(flows["segments"].sum()), 2), np.int64)
     _list_segments(flows, state.segments, segments)
     body = io.BytesIO()
     for part in (state.counters, slots, keys, flows, state.handshakes[tcp_slots], segments):
         np.lib.format.write_array(body, part, allow_pickle=False)
     plain = body.getvalue()
     packed = pa.compress(plain, codec=_CODEC, asbytes=True)
-    return _HEADER.pack(_MAGIC, _VERSION, capacity, idle_ns, len(plain)) + packed
+    return _HEADER.pack(_MAGIC, _VERSION, capacity, idle_ns, len(plain)) + bytes(packed)
 
 
 def _read_parts(snapshot: bytes) -> tuple[dict[str, NDArray[Any]], int, int]:
@@ -131,12 +135,13 @@ def load_state(snapshot: bytes) -> tuple[State, int, int]:
     state = blank_state()
     state.counters[:] = counters
     state.counters[FREE] = 0
-    state = grow_state(state, 0)._replace(segments=np.concatenate([segments, np.zeros(256, SEGMENT)]))
+    state.pool[POOL_USED] = len(segments)
+    state = grow_state(state, 0)
     state.keys[slots] = parts["keys"]
     tcp_slots, flow_rows = _tcp_rows(parts["keys"], slots)
     state.flows[flow_rows] = parts["flows"]
     state.handshakes[tcp_slots] = parts["handshakes"]
-    _link_segments(state.flows, flow_rows, state.segments, state.pool)
+    _link_segments(state.flows, flow_rows, segments, state.segments, state.pool)
     unused = np.setdiff1d(np.arange(counters[TOP], dtype=np.int32), slots)
     state.free[: len(unused)] = unused
     state.counters[FREE] = len(unused)

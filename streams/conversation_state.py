@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from streams.conversation_table import (
     CLOCK,
@@ -14,7 +17,7 @@ from streams.conversation_table import (
     State,
     rebuild_table,
 )
-from streams.tcp_state import FLOW, HANDSHAKE, POOL_FREE, POOL_USED, SEGMENT, Records
+from streams.tcp_state import FLOW, HANDSHAKE, POOL_FREE, POOL_USED
 
 _LONG_AGO_NS = -(1 << 62)
 _FIRST_SLOTS = 256
@@ -40,7 +43,7 @@ def blank_state(slots: int = _FIRST_SLOTS, rows: int = _FIRST_SLOTS) -> State:
         keys=np.zeros((slots, KEY_WORDS), np.uint64),
         flows=np.zeros(2 * slots, FLOW),
         handshakes=np.zeros(slots, HANDSHAKE),
-        segments=np.zeros(rows, SEGMENT),
+        segments=np.zeros((rows, 2), np.int64),
         pool=pool,
         table=np.zeros(2 * slots, np.uint64),
         free=np.zeros(slots, np.int32),
@@ -49,7 +52,7 @@ def blank_state(slots: int = _FIRST_SLOTS, rows: int = _FIRST_SLOTS) -> State:
     )
 
 
-def _enlarged(array: Records, length: int) -> Records:
+def _enlarged(array: NDArray[Any], length: int) -> NDArray[Any]:
     """Return a longer copy, zeroed behind the old end."""
     copy = np.zeros((length, *array.shape[1:]), array.dtype)
     copy[: len(array)] = array

@@ -1,18 +1,16 @@
-"""The hash table from 5-tuples to slots, and the one loop over packets that drives it."""
+"""The hash table from 5-tuples to slots, and the arrays of a conversation tracker."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.enums import DecodeStatus
-from schemas.packets import NO_PROTOCOL
 from streams.jit import kernel
-from streams.tcp import analyse_segment
+from streams.octets import bare
 from streams.tcp_segments import drop_segments
-from streams.tcp_state import Counters, Records, forget_flow
+from streams.tcp_state import I64, Records, Words, forget_flow
 
 KEY = np.dtype(
     [
@@ -48,16 +46,17 @@ DONE, TABLE_FULL, SWEEP_DUE = 0, 1, 2
 """Why assigning stopped; a negative reason names a conversation that was found idle."""
 
 TCP = 6
-MIN_TCP_HEADER_BYTES = 20
-MALFORMED = int(DecodeStatus.MALFORMED_TRANSPORT)
+
+
+UInt64s: TypeAlias = NDArray[np.uint64]
 
 
 class Columns(NamedTuple):
     """The columns of a batch that tracking reads; addresses as ``uint64 (n, 2)``."""
 
     ts_ns: NDArray[np.int64]
-    src_ip: NDArray[np.uint64]
-    dst_ip: NDArray[np.uint64]
+    src_ip: UInt64s
+    dst_ip: UInt64s
     src_port: NDArray[np.uint16]
     dst_port: NDArray[np.uint16]
     protocol: NDArray[np.uint8]
@@ -76,27 +75,27 @@ class State(NamedTuple):
     """Every array of a tracker; those by slot grow together.
 
     ``keys`` is ``uint64 (slots, 8)``, ``flows`` FLOW ``(2 * slots,)`` (forward, backward), ``handshakes``
-    HANDSHAKE ``(slots,)``, ``segments`` SEGMENT ``(rows,)``, ``pool`` int64 ``(3,)``, ``table`` uint64
+    HANDSHAKE ``(slots,)``, ``segments`` int64 ``(rows, 2)``, ``pool`` int64 ``(3,)``, ``table`` uint64
     (power of two; high half of the uid above, slot + 1 below, 0 = empty), ``free`` and ``retired`` int32
     ``(slots,)`` stacks, ``counters`` int64 ``(9,)``.
     """
 
-    keys: NDArray[np.uint64]
+    keys: UInt64s
     flows: Records
     handshakes: Records
-    segments: Records
-    pool: Counters
-    table: NDArray[np.uint64]
+    segments: Words
+    pool: Words
+    table: UInt64s
     free: NDArray[np.int32]
     retired: NDArray[np.int32]
-    counters: Counters
+    counters: Words
 
 
 class Results(NamedTuple):
     """What the loop writes, one element per packet."""
 
     conversation: NDArray[np.int32]
-    uid: NDArray[np.uint64]
+    uid: UInt64s
     is_forward: NDArray[np.bool_]
     analysis: NDArray[np.uint16]
     ack_rtt_ns: NDArray[np.int64]
@@ -133,10 +132,10 @@ def conversation_uid(
 
 
 @kernel
-def release_slot(state: State, slot: int) -> None:
+def release_slot(state: State, slot: I64) -> None:
     """End a conversation; its slot waits among the retired until the next call."""
-    drop_segments(state.flows[2 * slot], state.segments, state.pool)
-    drop_segments(state.flows[2 * slot + 1], state.segments, state.pool)
+    drop_segments(state.flows[2 * slot], bare(state.segments), bare(state.pool))
+    drop_segments(state.flows[2 * slot + 1], bare(state.segments), bare(state.pool))
     state.keys[slot, PORTS_WORD] &= np.uint64((1 << LIVE_SHIFT) - 1)
     state.retired[state.counters[RETIRED]] = slot
     state.counters[RETIRED] += 1
@@ -155,7 +154,7 @@ def reuse_retired(state: State) -> None:
 
 
 @kernel
-def _start(state: State) -> int:
+def start_slot(state: State) -> I64:
     """Return a slot for a new conversation, its TCP state blank."""
     counters = state.counters
     if counters[FREE] > 0:
@@ -190,7 +189,7 @@ def rebuild_table(state: State) -> None:
 
 
 @kernel
-def evict(state: State, before_clock_ns: int, before_packet: int) -> None:
+def evict(state: State, before_clock_ns: I64, before_packet: I64) -> None:
     """End the conversations last heard of before a clock value or before a packet, and rebuild the table."""
     for slot in range(state.counters[TOP]):
         is_live = state.keys[slot, PORTS_WORD] >> np.uint64(LIVE_SHIFT) != 0
@@ -199,138 +198,3 @@ def evict(state: State, before_clock_ns: int, before_packet: int) -> None:
         if is_live and (clock_ns < before_clock_ns or packet < before_packet):
             release_slot(state, slot)
     rebuild_table(state)
-
-
-@kernel
-def _find(
-    keys: NDArray[np.uint64],
-    table: NDArray[np.uint64],
-    uid: np.uint64,
-    ports: np.uint64,
-    src_high: np.uint64,
-    src_low: np.uint64,
-    dst_high: np.uint64,
-    dst_low: np.uint64,
-) -> tuple[int, int]:
-    """Return a key's place in the table and its slot, -1 when it is not there."""
-    mask = np.int64(len(table) - 1)
-    place = np.int64(uid) & mask
-    while table[place] != 0:
-        if (table[place] ^ uid) >> np.uint64(32) == 0:
-            slot = np.int64(table[place] & np.uint64(0xFFFFFFFF)) - 1
-            if (
-                keys[slot, PORTS_WORD] == ports
-                and keys[slot, 0] == src_high
-                and keys[slot, 1] == src_low
-                and keys[slot, 2] == dst_high
-                and keys[slot, 3] == dst_low
-            ):
-                return place, slot
-        place = (place + 1) & mask
-    return place, -1
-
-
-@kernel
-def assign_conversations(
-    columns: Columns, state: State, results: Results, first: int, capacity: int, idle_ns: int
-) -> tuple[int, int]:
-    """Give packets their conversations and stop where the table needs care.
-
-    Parameters
-    ----------
-    columns : Columns
-        The batch, ``n`` packets.
-    state : State
-        Has ``n - first`` free slots.
-    results : Results
-        As ``blank_results`` made it; filled from ``first`` on.
-    first : int
-        Packet to begin with.
-    capacity : int
-        Live conversations at most.
-    idle_ns : int
-        A conversation not heard of for longer has ended, ns.
-
-    Returns
-    -------
-    reason : int
-        DONE, TABLE_FULL, SWEEP_DUE, or minus the slot less one of a conversation found idle.
-    stop : int
-        Packet to go on with.
-    """
-    counters, keys, table = state.counters, state.keys, state.table
-    clock_ns = counters[CLOCK]
-    for i in range(first, len(columns.ts_ns)):
-        clock_ns = max(clock_ns, columns.ts_ns[i])
-        counters[CLOCK] = clock_ns
-        protocol = np.uint64(columns.protocol[i])
-        if protocol == NO_PROTOCOL:
-            continue
-        if clock_ns >= counters[SWEEP_AT]:
-            return SWEEP_DUE, i
-        src_high, src_low = columns.src_ip[i, 0], columns.src_ip[i, 1]
-        dst_high, dst_low = columns.dst_ip[i, 0], columns.dst_ip[i, 1]
-        src_port, dst_port = np.uint64(columns.src_port[i]), np.uint64(columns.dst_port[i])
-        uid = conversation_uid(src_high, src_low, src_port, dst_high, dst_low, dst_port, protocol)
-        kind = (np.uint64(1) << np.uint64(LIVE_SHIFT)) | (protocol << np.uint64(32))
-        ports = kind | (dst_port << np.uint64(16)) | src_port
-        place, slot = _find(keys, table, uid, ports, src_high, src_low, dst_high, dst_low)
-        is_forward = True
-        if slot < 0:
-            turned = kind | (src_port << np.uint64(16)) | dst_port
-            place, slot = _find(keys, table, uid, turned, dst_high, dst_low, src_high, src_low)
-            is_forward = slot < 0
-        if slot < 0:
-            if counters[LIVE] >= capacity:
-                return TABLE_FULL, i
-            slot = _start(state)
-            table[place] = (uid & FINGERPRINT) | np.uint64(slot + 1)
-            keys[slot, 0], keys[slot, 1] = src_high, src_low
-            keys[slot, 2], keys[slot, 3] = dst_high, dst_low
-            keys[slot, UID_WORD] = uid
-            keys[slot, PORTS_WORD] = ports
-        elif clock_ns - np.int64(keys[slot, CLOCK_WORD]) > idle_ns:
-            return -1 - slot, i
-        counters[PACKETS] += 1
-        keys[slot, CLOCK_WORD] = np.uint64(clock_ns)
-        keys[slot, PACKET_WORD] = np.uint64(counters[PACKETS])
-        results.conversation[i] = slot
-        results.uid[i] = uid
-        results.is_forward[i] = is_forward
-    return DONE, len(columns.ts_ns)
-
-
-@kernel
-def analyse_packets(columns: Columns, state: State, results: Results, first: int, stop: int) -> None:
-    """Judge the whole TCP segments among packets ``first`` to ``stop``, whose conversations are known.
-
-    Fragments are left out, as the length of their segment is not known, and so are headers that contradict
-    themselves. ``state`` has ``stop - first`` free rows for segments.
-    """
-    for i in range(first, stop):
-        if (
-            columns.protocol[i] != TCP
-            or columns.fragment[i] != 0
-            or columns.l4_header_bytes[i] < MIN_TCP_HEADER_BYTES
-            or columns.decode_status[i] == MALFORMED
-        ):
-            continue
-        slot = np.int64(results.conversation[i])
-        sender = 2 * slot + (0 if results.is_forward[i] else 1)
-        verdicts, ack_rtt_ns, initial_rtt_ns = analyse_segment(
-            state.flows[sender],
-            state.flows[sender ^ 1],
-            state.handshakes[slot],
-            state.segments,
-            state.pool,
-            columns.ts_ns[i],
-            np.int64(columns.tcp_seq[i]),
-            np.int64(columns.tcp_ack[i]),
-            np.int64(columns.payload_bytes[i]),
-            np.int64(columns.tcp_flags[i]),
-            np.int64(columns.tcp_window_bytes[i]),
-            np.int64(columns.tcp_window_scale[i]),
-        )
-        results.analysis[i] = verdicts
-        results.ack_rtt_ns[i] = ack_rtt_ns
-        results.initial_rtt_ns[i] = initial_rtt_ns

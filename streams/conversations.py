@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from schemas.packets import IP_ADDRESS, PACKET_COLUMNS
+from streams.conversation_loop import analyse_packets, assign_conversations
 from streams.conversation_snapshot import dump_state, load_state
 from streams.conversation_state import blank_results, blank_state, grow_state
 from streams.conversation_table import (
@@ -24,14 +25,13 @@ from streams.conversation_table import (
     TABLE_FULL,
     TOP,
     Columns,
-    analyse_packets,
-    assign_conversations,
     evict,
     rebuild_table,
     release_slot,
     reuse_retired,
 )
 from streams.packets import Packets
+from streams.tcp_state import I64
 
 DEFAULT_CAPACITY = 1 << 18
 """Live conversations at most: about 60 MB of state."""
@@ -169,12 +169,10 @@ class ConversationTracker:
         results = blank_results(n_packets)
         reuse_retired(self._state)
         self._state = grow_state(self._state, n_packets)
-        done = 0
+        done: I64 = 0
         while done < n_packets:
             first = done
-            reason, done = assign_conversations(
-                columns, self._state, results, first, self.capacity, self.idle_ns
-            )
+            reason, done = assign_conversations(columns, self._state, results, first, self.capacity, self.idle_ns)
             analyse_packets(columns, self._state, results, first, done)
             if reason < 0:
                 release_slot(self._state, -1 - reason)

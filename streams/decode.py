@@ -38,7 +38,7 @@ from streams.fields import (
 )
 from streams.files import FrameBlock
 from streams.jit import kernel
-from streams.link_layers import ARP, enter_frame, peel
+from streams.link_layers import ARP, RARP, enter_frame, peel
 from streams.network_layers import read_arp, read_network
 from streams.octets import Octets, bare, read_only
 from streams.packets import NO_TIME_NS, Packets, empty_packets
@@ -102,7 +102,7 @@ def decode_frame(data: Octets, at: int, end: int, wire_end: int, link_type: int,
             fields[VLAN] = vlan
         if status != _OK:
             return status
-        if ether_type == ARP:
+        if ether_type in (ARP, RARP):
             clear(fields)
             fields[ETHER_TYPE] = ether_type
             fields[VLAN] = vlan

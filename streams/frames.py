@@ -71,9 +71,7 @@ class FrameColumns(NamedTuple):
         return cls(*empty_columns(_FRAME_LAYOUT, max_frames))  # type: ignore[arg-type]
 
 
-_FRAME_LAYOUT = tuple(
-    (np.dtype(name), ()) for name in (np.int64, np.uint32, np.uint32, np.int64, np.uint16)
-)
+_FRAME_LAYOUT = tuple((np.dtype(name), ()) for name in (np.int64, np.uint32, np.uint32, np.int64, np.uint16))
 
 
 class Stop(IntEnum):

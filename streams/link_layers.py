@@ -6,11 +6,13 @@ Sources: tcpdump.org/linktypes.html; IEEE 802.1Q, 802.1ad and 802.2; RFC 3032 (M
 
 from __future__ import annotations
 
+import numpy as np
+
 from schemas.enums import DecodeStatus
 from streams.jit import kernel
 from streams.octets import Octets, be16, be32, le32
 
-IPV4, ARP, IPV6, ETHERNET = 0x0800, 0x0806, 0x86DD, 0x6558
+IPV4, ARP, RARP, IPV6, ETHERNET = 0x0800, 0x0806, 0x8035, 0x86DD, 0x6558
 """EtherTypes; 0x6558 (transparent Ethernet bridging) stands for any Ethernet frame about to be taken apart."""
 
 _OK = DecodeStatus.OK.value
@@ -85,12 +87,7 @@ def enter_frame(data: Octets, at: int, end: int, link_type: int) -> tuple[int, i
 @kernel
 def enter_snap(data: Octets, at: int, end: int, ether_type: int) -> tuple[int, int]:
     """Return EtherType and offset behind an LLC/SNAP header; unchanged when there is none."""
-    if (
-        ether_type <= _LONGEST_LENGTH
-        and end - at >= 8
-        and be32(data, at) == 0xAAAA0300
-        and be16(data, at + 4) == 0
-    ):
+    if ether_type <= _LONGEST_LENGTH and end - at >= 8 and be32(data, at) == 0xAAAA0300 and be16(data, at + 4) == 0:
         return be16(data, at + 6), at + 8
     return ether_type, at
 
@@ -121,22 +118,23 @@ def enter_mpls(data: Octets, at: int, end: int) -> tuple[int, int, int]:
 
 
 @kernel
-def enter_pppoe(data: Octets, at: int, end: int) -> tuple[int, int, int]:
-    """Return status, EtherType and offset behind the header of a PPPoE session."""
-    if end - at < 8:
+def enter_ppp(data: Octets, at: int, end: int) -> tuple[int, int, int]:
+    """Return status, EtherType and offset behind a PPP header, whose fields may be compressed (RFC 1661)."""
+    if end - at >= 2 and be16(data, at) == 0xFF03:
+        at += 2
+    size = 1 if end - at >= 1 and data[at] & 1 else 2
+    if end - at < size:
         return _TRUNCATED, 0, at
-    protocol = be16(data, at + 6)
+    protocol = np.int64(data[at]) if size == 1 else be16(data, at)
     if protocol == 0x0021:
-        return _OK, IPV4, at + 8
+        return _OK, IPV4, at + size
     if protocol == 0x0057:
-        return _OK, IPV6, at + 8
+        return _OK, IPV6, at + size
     return _UNKNOWN, 0, at
 
 
 @kernel
-def peel(
-    data: Octets, at: int, end: int, wire_end: int, ether_type: int, vlan: int
-) -> tuple[int, int, int, int, int]:
+def peel(data: Octets, at: int, end: int, wire_end: int, ether_type: int, vlan: int) -> tuple[int, int, int, int, int]:
     """Take off Ethernet headers, tags and labels down to something else.
 
     Parameters
@@ -172,7 +170,10 @@ def peel(
             status, inner, at = enter_mpls(data, at, end)
             ether_type = inner or ether_type
         elif ether_type == 0x8864:
-            status, inner, at = enter_pppoe(data, at, end)
+            if end - at < 6:
+                return _TRUNCATED, ether_type, at, wire_end, vlan
+            wire_end = min(wire_end, at + 6 + be16(data, at + 4))
+            status, inner, at = enter_ppp(data, at + 6, end)
             ether_type = inner or ether_type
         else:
             break

@@ -7,6 +7,8 @@ length of 0 (segmentation offload) means up to the end of the frame.
 
 from __future__ import annotations
 
+import numpy as np
+
 from schemas.enums import DecodeStatus, Fragment
 from streams.fields import (
     ADDRESS_BYTES,
@@ -108,15 +110,15 @@ def read_ipv6(data: Octets, at: int, end: int, wire_end: int, fields: Fields) ->
 def extension_bytes(data: Octets, at: int, protocol: int, is_ipv6: bool) -> int:
     """Return the length of the extension header at an offset (two bytes of it are needed), 0 when it is none."""
     if protocol == _AUTHENTICATION:
-        return (data[at + 1] + 2) * 4
+        return int(np.int64(data[at + 1]) + 2) * 4
     if not is_ipv6:
         return 0
     if protocol == _FRAGMENT:
         return 8
     if protocol == _HOP_BY_HOP or protocol == _ROUTING or protocol == _DESTINATION_OPTIONS:
-        return (data[at + 1] + 1) * 8
+        return int(np.int64(data[at + 1]) + 1) * 8
     if protocol == _MOBILITY or protocol == _HOST_IDENTITY or protocol == _SHIM6:
-        return (data[at + 1] + 1) * 8
+        return int(np.int64(data[at + 1]) + 1) * 8
     return 0
 
 

@@ -29,14 +29,16 @@ def read_only(data: Octets) -> Octets:
     return view
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _data_of(_context: object, array: types.Array) -> Any:
     """Return the address of an array's first element, which kernels index like the array."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0]).data
+        return cgutils.create_struct_proxy(  # type: ignore[no-untyped-call]
+            signature.args[0]
+        )(context, builder, value=args[0]).data
 
-    return types.CPointer(array.dtype)(array), build
+    return types.CPointer(array.dtype)(array), build  # type: ignore[no-untyped-call]
 
 
 @kernel
@@ -47,34 +49,28 @@ def bare(array: A) -> A:
     decoding a packet. What this returns has no length, knows no negative index and does not keep the array
     alive, so it stays inside the kernel that was given the array.
     """
-    return _data_of(array)  # type: ignore[no-any-return]
+    return _data_of(array)  # type: ignore[call-arg]
 
 
 @kernel
 def be16(data: Octets, at: int) -> int:
     """Return the unsigned 16-bit number in network byte order at an offset."""
-    return np.int64(data[at]) << 8 | np.int64(data[at + 1])
+    return int(np.int64(data[at]) << 8 | np.int64(data[at + 1]))
 
 
 @kernel
 def be32(data: Octets, at: int) -> int:
     """Return the unsigned 32-bit number in network byte order at an offset."""
-    return (
-        np.int64(data[at]) << 24
-        | np.int64(data[at + 1]) << 16
-        | np.int64(data[at + 2]) << 8
-        | np.int64(data[at + 3])
+    return int(
+        np.int64(data[at]) << 24 | np.int64(data[at + 1]) << 16 | np.int64(data[at + 2]) << 8 | np.int64(data[at + 3])
     )
 
 
 @kernel
 def le32(data: Octets, at: int) -> int:
     """Return the unsigned 32-bit number, lowest byte first, at an offset."""
-    return (
-        np.int64(data[at])
-        | np.int64(data[at + 1]) << 8
-        | np.int64(data[at + 2]) << 16
-        | np.int64(data[at + 3]) << 24
+    return int(
+        np.int64(data[at]) | np.int64(data[at + 1]) << 8 | np.int64(data[at + 2]) << 16 | np.int64(data[at + 3]) << 24
     )
 
 

@@ -29,6 +29,9 @@ _OPTION_END, _OPTION_TSRESOL, _OPTION_TSOFFSET = 0, 9, 14
 _MICROSECONDS = 6
 _BINARY_RESOLUTION = 0x80
 
+_MOST_S = 1 << 62
+_LIMIT_S = TIME_LIMIT_NS // 1_000_000_000
+
 _FULL, _NEEDS_BYTES, _CORRUPT, _PYTHON = (
     Stop.FULL.value,
     Stop.NEEDS_BYTES.value,
@@ -155,27 +158,26 @@ def _read_interface(block: bytes, is_big_endian: bool) -> _Interface:
 
 
 @kernel
-def ticks_to_ns(ticks: int, resolution: int, offset_s: int) -> int:
+def ticks_to_ns(ticks: np.uint64, resolution: int, offset_s: int) -> int:
     """Return the event time of a time stamp, rounded down to ns and kept within ``TIME_LIMIT_NS``.
 
     Parameters
     ----------
-    ticks : int
-        The time stamp's 64 bits; unsigned, so a negative number is above 2^63.
+    ticks : numpy.uint64
+        The time stamp's 64 bits.
     resolution : int
         ``if_tsresol``.
     offset_s : int
         ``if_tsoffset``.
     """
-    count = np.uint64(ticks)
     exponent = np.uint64(resolution & 0x7F)
     billion = np.uint64(1_000_000_000)
-    if resolution & 0x80:
+    if resolution & _BINARY_RESOLUTION:
         if exponent >= 64:
             seconds, fraction_ns = np.uint64(0), np.uint64(0)
         else:
-            seconds = count >> exponent
-            rest = count - (seconds << exponent)
+            seconds = ticks >> exponent
+            rest = ticks - (seconds << exponent)
             low = (rest & np.uint64(0xFFFFFFFF)) * billion
             high = (rest >> np.uint64(32)) * billion
             # rest * 10^9 needs 94 bits: high and low halves are multiplied apart.
@@ -189,19 +191,13 @@ def ticks_to_ns(ticks: int, resolution: int, offset_s: int) -> int:
         per_second = np.uint64(1)
         for _ in range(exponent):
             per_second *= np.uint64(10)
-        seconds = count // per_second
-        rest = count - seconds * per_second
-        if exponent <= 9:
-            fraction_ns = rest * (billion // per_second)
-        else:
-            fraction_ns = rest // (per_second // billion)
-    limit_s = TIME_LIMIT_NS // 1_000_000_000
-    whole_s = np.int64(min(seconds, np.uint64(limit_s))) + min(max(offset_s, -limit_s), limit_s)
-    if whole_s >= limit_s:
-        return TIME_LIMIT_NS
-    if whole_s <= -limit_s:
-        return -TIME_LIMIT_NS
-    return whole_s * 1_000_000_000 + np.int64(fraction_ns)
+        seconds = ticks // per_second
+        rest = ticks - seconds * per_second
+        fraction_ns = rest * (billion // per_second) if exponent <= 9 else rest // (per_second // billion)
+    # Bounded before they are added, so that neither the sum nor its nanoseconds overflow.
+    whole_s = int(np.int64(min(seconds, np.uint64(_MOST_S)))) + min(max(offset_s, -_MOST_S), _MOST_S - 1)
+    whole_s = min(max(whole_s, -2 * _LIMIT_S), 2 * _LIMIT_S - 1)
+    return min(max(whole_s * 1_000_000_000 + int(np.int64(fraction_ns)), -TIME_LIMIT_NS), TIME_LIMIT_NS)
 
 
 @kernel
@@ -223,7 +219,7 @@ def index_blocks(
         if end - at < 12:
             return n, at, _NEEDS_BYTES, 12, ts_ns
         kind = file32(octets, at, is_big_endian)
-        if kind == _SECTION or kind == _INTERFACE:
+        if kind in (_SECTION, _INTERFACE):
             return n, at, _PYTHON, 0, ts_ns
         size = file32(octets, at + 4, is_big_endian)
         total = (size + 3) & ~3
@@ -233,13 +229,10 @@ def index_blocks(
             return n, at, _NEEDS_BYTES, total, ts_ns
         if file32(octets, at + total - 4, is_big_endian) != size:
             return n, at, _CORRUPT, _BAD_TRAILER, ts_ns
-        if kind != _ENHANCED_PACKET and kind != _SIMPLE_PACKET and kind != _PACKET:
+        if kind not in (_ENHANCED_PACKET, _SIMPLE_PACKET, _PACKET):
             at += total
             continue
-        if kind == _SIMPLE_PACKET:
-            header, number = 12, 0
-        else:
-            header, number = 28, 0
+        header, number = (12 if kind == _SIMPLE_PACKET else 28), 0
         if total < header + 4:
             return n, at, _CORRUPT, _BAD_LENGTH, ts_ns
         if kind == _ENHANCED_PACKET:

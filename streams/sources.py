@@ -105,7 +105,7 @@ class ByteSource:
             return None
         rest = self.data[at : self.end]
         self._new_buffer(max(BUFFER_BYTES, needed_bytes))
-        self._room[: len(rest)] = memoryview(rest)
+        self._room[: len(rest)] = rest.data
         self.base_offset += at
         self.end = len(rest)
         return 0
@@ -116,7 +116,7 @@ class ByteSource:
 
     def _new_buffer(self, size: int) -> None:
         buffer = room(size)
-        self._room = memoryview(buffer)
+        self._room = buffer.data
         self.data = read_only(buffer)
 
 

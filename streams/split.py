@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -54,9 +56,7 @@ def split(packets: Packets, partitions: int) -> list[pa.RecordBatch | None]:
     order, ends = _order_by_partition(packets, partitions)
     gathered = _gather(packets, order)
     begins = [0, *ends[:-1]]
-    return [
-        _batch(gathered, begin, end) if end > begin else None for begin, end in zip(begins, ends, strict=True)
-    ]
+    return [_batch(gathered, begin, end) if end > begin else None for begin, end in zip(begins, ends, strict=True)]
 
 
 def partition_of(packets: Packets, partitions: int) -> npt.NDArray[np.uint8]:
@@ -84,9 +84,13 @@ def _order_by_partition(packets: Packets, partitions: int) -> tuple[npt.NDArray[
     return order, ends.tolist()
 
 
+def _columns(packets: Packets) -> tuple[npt.NDArray[Any], ...]:
+    return tuple(packets)
+
+
 def _gather(packets: Packets, order: npt.NDArray[np.int64]) -> Packets:
     gathered = empty_packets(len(order))
-    for source, target in zip(packets, gathered, strict=True):
+    for source, target in zip(_columns(packets), _columns(gathered), strict=True):
         if source.ndim == 2:  # an address is taken as one value of 16 bytes
             source, target = source.view(np.complex128).reshape(-1), target.view(np.complex128).reshape(-1)
         source.take(order, out=target, mode="clip")  # every other mode copies through a buffer
@@ -97,7 +101,7 @@ def _batch(packets: Packets, begin: int, end: int) -> pa.RecordBatch:
     """Return rows ``begin`` to ``end`` as a record batch that refers to the columns' memory."""
     arrays = [
         pa.Array.from_buffers(field.type, end - begin, [None, pa.py_buffer(column[begin:end])])
-        for field, column in zip(PACKET_SCHEMA, packets, strict=True)
+        for field, column in zip(PACKET_SCHEMA, _columns(packets), strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=PACKET_SCHEMA)
 
@@ -134,9 +138,7 @@ def choose_partitions(
 
 
 @kernel
-def counting_sort(
-    keys: npt.NDArray[np.uint8], order: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-) -> None:
+def counting_sort(keys: npt.NDArray[np.uint8], order: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> None:
     """Write the stable order of small keys, and where the run of each key ends; ``ends`` begins as zeros."""
     for row in range(len(keys)):
         ends[keys[row]] += 1

@@ -11,22 +11,22 @@ import numpy as np
 
 from schemas.enums import TcpAnalysis
 from streams.jit import kernel
-from streams.tcp_segments import add_segment, drop_segments, take_acknowledged
+from streams.tcp_handshake import judge_opening, settle_handshake
+from streams.tcp_segments import add_segment, take_acknowledged
 from streams.tcp_state import (
     ACK,
     FIN,
+    I64,
     MAX_SEGMENTS,
     MAX_UNACKED_SEGMENTS,
-    MAX_WINDOW_SCALE,
     NO_RTT,
     POOL_USED,
     RST,
     SCALE_UNKNOWN,
     SCALE_UNUSED,
     SYN,
-    Counters,
-    Records,
-    forget_flow,
+    Record,
+    Words,
     is_after,
 )
 
@@ -44,7 +44,6 @@ ZERO_WINDOW_PROBE = int(TcpAnalysis.ZERO_WINDOW_PROBE)
 ZERO_WINDOW_PROBE_ACK = int(TcpAnalysis.ZERO_WINDOW_PROBE_ACK)
 WINDOW_UPDATE = int(TcpAnalysis.WINDOW_UPDATE)
 WINDOW_FULL = int(TcpAnalysis.WINDOW_FULL)
-REUSED_PORTS = int(TcpAnalysis.REUSED_PORTS)
 
 FAST_RETRANSMISSION_NS = 20_000_000
 """A fast retransmission follows the last duplicate ACK within 20 ms (User's Guide)."""
@@ -59,38 +58,7 @@ GAP_REPORTED = 0xFFFF_FFFF
 
 
 @kernel
-def _judge_opening(
-    sender: np.void,
-    receiver: np.void,
-    handshake: np.void,
-    segments: Records,
-    pool: Counters,
-    seq: int,
-    flags: int,
-) -> int:
-    """Return REUSED_PORTS when a SYN begins anew on ports seen before; forgets the old connection."""
-    if flags & SYN == 0 or sender.is_base_known == 0:
-        return 0
-    is_same_seq = seq == sender.base_seq
-    if flags & ACK:
-        if is_same_seq:
-            return 0
-        sender.base_seq = seq
-    elif is_same_seq:
-        sender.next_seq = sender.contiguous_seq
-    else:
-        drop_segments(sender, segments, pool)
-        drop_segments(receiver, segments, pool)
-        forget_flow(sender)
-        forget_flow(receiver)
-        handshake.syn_ts_ns = 0
-        handshake.initial_rtt_ns = 0
-        handshake.is_told = 0
-    return 0 if is_same_seq else REUSED_PORTS
-
-
-@kernel
-def _fills_window(sender: np.void, receiver: np.void, end_seq: int) -> bool:
+def _fills_window(sender: Record, receiver: Record, end_seq: I64) -> bool:
     """Return whether data ends exactly at the edge of the window that the receiver announced."""
     scale = np.int64(receiver.window_scale)
     if scale == SCALE_UNKNOWN:
@@ -98,18 +66,16 @@ def _fills_window(sender: np.void, receiver: np.void, end_seq: int) -> bool:
     if scale == SCALE_UNUSED or receiver.is_before_first_ack:
         scale = np.int64(0)
     edge = np.int64(receiver.last_ack) + ((np.int64(receiver.window_bytes) << scale) & 0xFFFFFFFF)
-    return (edge & 0xFFFFFFFF) == (end_seq & 0xFFFFFFFF)
+    return bool((edge & 0xFFFFFFFF) == (end_seq & 0xFFFFFFFF))
 
 
 @kernel
-def _judge_window(
-    sender: np.void, receiver: np.void, seq: int, ack: int, length: int, flags: int, window: int
-) -> int:
+def _judge_window(sender: Record, receiver: Record, seq: I64, ack: I64, length: I64, flags: I64, window: I64) -> I64:
     """Return the verdicts that follow from windows, gaps and repeated acknowledgements."""
     next_seq = np.int64(sender.next_seq)
     if length == 1 and seq == next_seq and receiver.window_bytes == 0:
         return ZERO_WINDOW_PROBE
-    verdicts = 0
+    verdicts: I64 = 0
     if next_seq != 0 and is_after(seq, next_seq) and flags & RST == 0:
         verdicts |= LOST_SEGMENT
         sender.is_flight_known = 0
@@ -136,7 +102,7 @@ def _judge_window(
 
 
 @kernel
-def _judge_acknowledgement(sender: np.void, receiver: np.void, ack: int, flags: int) -> int:
+def _judge_acknowledgement(sender: Record, receiver: Record, ack: I64, flags: I64) -> I64:
     """Return ACK_LOST_SEGMENT when data is acknowledged that the capture never saw, once per gap."""
     if ack != sender.last_ack:
         sender.duplicate_acks = 0
@@ -152,15 +118,15 @@ def _judge_acknowledgement(sender: np.void, receiver: np.void, ack: int, flags: 
 
 
 @kernel
-def _is_within(delta_ns: int, limit_ns: int) -> bool:
+def _is_within(delta_ns: I64, limit_ns: I64) -> bool:
     """Return ``delta_ns < limit_ns`` as Wireshark does, on unsigned numbers: a negative one is huge."""
-    return np.uint64(delta_ns) < np.uint64(limit_ns)
+    return bool(np.uint64(delta_ns) < np.uint64(limit_ns))
 
 
 @kernel
 def _judge_repetition(
-    sender: np.void, receiver: np.void, handshake: np.void, now_ns: int, seq: int, length: int, flags: int
-) -> int:
+    sender: Record, receiver: Record, handshake: Record, now_ns: I64, seq: I64, length: I64, flags: I64
+) -> I64:
     """Return which kind of retransmission a segment is, or that it is out of order, or 0."""
     next_seq = np.int64(sender.next_seq)
     end_seq = (seq + length) & 0xFFFFFFFF
@@ -187,16 +153,16 @@ def _judge_repetition(
 
 @kernel
 def _remember(
-    sender: np.void,
-    segments: Records,
-    pool: Counters,
-    now_ns: int,
-    seq: int,
-    ack: int,
-    length: int,
-    flags: int,
-    window: int,
-    verdicts: int,
+    sender: Record,
+    segments: Words,
+    pool: Words,
+    now_ns: I64,
+    seq: I64,
+    ack: I64,
+    length: I64,
+    flags: I64,
+    window: I64,
+    verdicts: I64,
 ) -> None:
     """Advance the sender's state by one segment."""
     end_seq = (seq + length) & 0xFFFFFFFF
@@ -219,43 +185,20 @@ def _remember(
 
 
 @kernel
-def _settle_handshake(
-    sender: np.void, receiver: np.void, handshake: np.void, now_ns: int, flags: int, scale: int
-) -> None:
-    """Follow SYN, SYN-ACK and the first ACK: the initial round trip and the window scales."""
-    if flags & (SYN | ACK) == SYN:
-        handshake.syn_ts_ns = now_ns
-    if flags & SYN:
-        sender.is_before_first_ack = 1
-    elif flags & ACK:
-        sender.is_before_first_ack = 0
-        if handshake.syn_ts_ns != 0 and handshake.initial_rtt_ns == 0:
-            handshake.initial_rtt_ns = now_ns - handshake.syn_ts_ns
-    if scale != 255:
-        sender.window_scale = min(scale, MAX_WINDOW_SCALE)
-    if flags & SYN:
-        if sender.window_scale == SCALE_UNKNOWN:
-            sender.window_scale = SCALE_UNUSED
-            receiver.window_scale = SCALE_UNUSED
-        elif flags & ACK and receiver.window_scale == SCALE_UNUSED:
-            sender.window_scale = SCALE_UNUSED
-
-
-@kernel
 def analyse_segment(
-    sender: np.void,
-    receiver: np.void,
-    handshake: np.void,
-    segments: Records,
-    pool: Counters,
-    now_ns: int,
-    seq: int,
-    ack: int,
-    length: int,
-    flags: int,
-    window: int,
-    scale: int,
-) -> tuple[int, int, int]:
+    sender: Record,
+    receiver: Record,
+    handshake: Record,
+    segments: Words,
+    pool: Words,
+    now_ns: I64,
+    seq: I64,
+    ack: I64,
+    length: I64,
+    flags: I64,
+    window: I64,
+    scale: I64,
+) -> tuple[I64, I64, I64]:
     """Judge one TCP segment and advance the conversation's state.
 
     Parameters
@@ -264,9 +207,9 @@ def analyse_segment(
         State of the segment's direction and of the other one.
     handshake : record of HANDSHAKE
         What the directions share.
-    segments : ndarray of SEGMENT, shape (rows,)
+    segments : int64 words
         Pool of unacknowledged segments, with at least one free row.
-    pool : ndarray of int64, shape (3,)
+    pool : int64 words
         The pool's counters.
     now_ns : int
         Event time, ns since the epoch.
@@ -287,7 +230,9 @@ def analyse_segment(
         ``tcp.analysis.initial_rtt``, ns, on the one segment where tshark shows it first: the ACK that completes
         the handshake, if it acknowledges a segment that was seen. Else -1.
     """
-    verdicts = _judge_opening(sender, receiver, handshake, segments, pool, seq, flags)
+    verdicts: I64 = 0
+    if flags & SYN:
+        verdicts = judge_opening(sender, receiver, handshake, segments, pool, seq, flags)
     if sender.is_base_known == 0:
         sender.base_seq = seq if flags & SYN else (seq - 1) & 0xFFFFFFFF
         sender.is_base_known = 1
@@ -301,9 +246,11 @@ def analyse_segment(
     if (length > 0 or flags & (SYN | FIN)) and verdicts & KEEP_ALIVE == 0:
         verdicts |= _judge_repetition(sender, receiver, handshake, now_ns, seq, length, flags)
     _remember(sender, segments, pool, now_ns, seq, ack, length, flags, window, verdicts)
-    _settle_handshake(sender, receiver, handshake, now_ns, flags, scale)
-    rtt_ns = take_acknowledged(receiver, segments, pool, ack, now_ns)
-    initial_rtt_ns = -1
+    settle_handshake(sender, receiver, handshake, now_ns, flags, scale)
+    rtt_ns: I64 = NO_RTT
+    if receiver.segments > 0:
+        rtt_ns = take_acknowledged(receiver, segments, pool, ack, now_ns)
+    initial_rtt_ns: I64 = -1
     is_analysed = verdicts != 0 or rtt_ns != NO_RTT or (length > 0 and sender.is_flight_known)
     if is_analysed and handshake.initial_rtt_ns != 0 and not handshake.is_told:
         handshake.is_told = 1

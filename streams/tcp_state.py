@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,18 +65,21 @@ FLOW = np.dtype(
 HANDSHAKE = np.dtype([("syn_ts_ns", "i8"), ("initial_rtt_ns", "i8"), ("is_told", "u1")], align=True)
 """What both directions share: time of the newest SYN and the handshake's round trip; 0 = none yet."""
 
-SEGMENT = np.dtype([("ts_ns", "i8"), ("end_seq", "u4"), ("next", "i4")], align=True)
-"""An unacknowledged segment: event time, sequence number behind it, row of the one behind it or -1."""
-
 POOL_FREE, POOL_TOP, POOL_USED = 0, 1, 2
 """Rows of the pool's counters: first free row or -1, rows ever used, rows in use."""
 
 Records: TypeAlias = NDArray[np.void]
-Counters: TypeAlias = NDArray[np.int64]
+Words: TypeAlias = NDArray[np.int64]
+
+I64: TypeAlias = int | np.int64
+"""A number in a kernel, where every integer has 64 bits."""
+
+Record: TypeAlias = Any
+"""One record of an array with fields; kernels reach its fields as attributes, which numpy's types do not know."""
 
 
 @kernel
-def is_after(left: int, right: int) -> bool:
+def is_after(left: I64, right: I64) -> bool:
     """Return whether sequence number ``left`` lies behind ``right``, modulo 2^32.
 
     Parameters
@@ -93,7 +96,7 @@ def is_after(left: int, right: int) -> bool:
 
 
 @kernel
-def forget_flow(flow: np.void) -> None:
+def forget_flow(flow: Record) -> None:
     """Put a direction into the state before its first segment; its segments must be dropped already."""
     flow.next_seq_ts_ns = 0
     flow.last_ts_ns = 0

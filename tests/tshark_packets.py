@@ -81,7 +81,7 @@ def _row(frame: Frame) -> Row:
         "src_port": 0,
         "dst_port": 0,
     }
-    last = max((at for at, name in enumerate(layers) if name in (*_NETWORK, "arp")), default=-1)
+    last = _innermost_readable(frame, layers)
     if last < 0:
         return row | {"protocol": NO_PROTOCOL}
     if layers[last] == "arp":
@@ -90,14 +90,22 @@ def _row(frame: Frame) -> Row:
         return row | {"protocol": NO_PROTOCOL}
     at = layers[: last + 1].count(layers[last]) - 1
     source, destination, ttl = _NETWORK[layers[last]]
-    if at >= len(frame[source]):
-        return row
     row |= {"src_ip": _plain(frame[source][at]), "dst_ip": _plain(frame[destination][at])}
     row["ttl"] = int(frame[ttl][at])
     if layers[last] == "ip":
         row["protocol"] = int(frame["ip.proto"][at])
     transport = next((name for name in layers[last:] if name in _TRANSPORT), None)
     return row if transport is None else row | _transport(frame, transport, layers.count(transport) - 1)
+
+
+def _innermost_readable(frame: Frame, layers: list[str]) -> int:
+    """Return the place of the innermost network layer whose addresses tshark could read, -1 for none."""
+    found = -1
+    for place, name in enumerate(layers):
+        count = layers[: place + 1].count(name)
+        if name == "arp" or (name in _NETWORK and len(frame[_NETWORK[name][1]]) >= count):
+            found = place
+    return found
 
 
 def _plain(address: str) -> str:
@@ -108,9 +116,7 @@ def _plain(address: str) -> str:
 
 def _transport(frame: Frame, name: str, at: int) -> Row:
     def values(**fields: str) -> Row:
-        return {
-            column: int(frame[field][at], 0) for column, field in fields.items() if at < len(frame[field])
-        }
+        return {column: int(frame[field][at], 0) for column, field in fields.items() if at < len(frame[field])}
 
     if name in ("icmp", "icmpv6"):
         return values(icmp_type=f"{name}.type", icmp_code=f"{name}.code")

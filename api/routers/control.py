@@ -11,9 +11,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends
 
 from api.answers import (
-    CaptureIdleAnswer,
-    CaptureStartedAnswer,
-    CaptureStoppedAnswer,
     ConfigAnswer,
     ControlApi,
     ControlCapture,
@@ -26,6 +23,7 @@ from api.answers import (
 )
 from api.body import documented_body, json_body
 from api.errors import ErrorAnswer, FailureAnswer, documented, failure, iso_now
+from api.live_answers import CaptureIdleAnswer, CaptureStartedAnswer, CaptureStoppedAnswer
 from api.parameters import CaptureStartBody, LogLines
 from api.routers.root import data_status
 from api.services import Shared, shown

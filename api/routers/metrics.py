@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, HTTPException
 
 from api import queries
 from api.body import documented_body, json_body
@@ -64,6 +64,12 @@ def summarise_windows(services: Shared, capture: Capture = None) -> SummaryAnswe
     if current is None or summary is None:
         raise Refusal(404, "No metrics found", "There are no windows yet. Run /api/metrics/compute first.")
     return SummaryAnswer.of(current.capture_id, summary)
+
+
+@router.get("/compute", include_in_schema=False)
+def refuse_get_compute() -> None:
+    """Refuse: without this, GET would take ``compute`` for the number of a window."""
+    raise HTTPException(405, headers={"Allow": "POST"})
 
 
 @router.get(

@@ -32,10 +32,14 @@ CREATE TABLE IF NOT EXISTS packet_logs
     decode_status UInt8 CODEC(LZ4),
     inserted_at DateTime('UTC') MATERIALIZED now() CODEC(Delta(4), LZ4),
     ts DateTime64(9, 'UTC') ALIAS fromUnixTimestamp64Nano(ts_ns, 'UTC'),
-    ip_version UInt8 ALIAS multiIf(ether_type = 2048, 4, ether_type = 34525, 6, 0)
+    ip_version UInt8 ALIAS multiIf(ether_type = 2048, 4, ether_type = 34525, 6, 0),
+    INDEX batch bitShiftRight(event_id, 18) TYPE set(64) GRANULARITY 1,
+    INDEX by_src_ip src_ip TYPE bloom_filter GRANULARITY 1,
+    INDEX by_dst_ip dst_ip TYPE bloom_filter GRANULARITY 1,
+    INDEX by_dst_port dst_port TYPE bloom_filter GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY positiveModulo(intDiv(ts_ns, 86400000000000), 64)
 ORDER BY (capture_id, ts_ns, event_id)
 TTL inserted_at + toIntervalDay({packets_ttl_days})
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 10485760, merge_selector_base = 20, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 67108864, min_bytes_for_wide_part = 67108864, merge_selector_base = 20, ttl_only_drop_parts = 1;

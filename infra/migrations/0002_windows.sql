@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS windows
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (capture_id, window_id)
 TTL inserted_at + toIntervalDay({windows_ttl_days})
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 10485760, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 67108864, ttl_only_drop_parts = 1;
 
 CREATE VIEW IF NOT EXISTS windows_now AS
 SELECT * FROM windows FINAL;

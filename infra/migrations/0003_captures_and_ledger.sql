@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS captures
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (capture_id)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 10485760;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 67108864;
 
 CREATE TABLE IF NOT EXISTS ledger
 (
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS ledger
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (capture_id, hop, partition, reason)
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 10485760;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 67108864;
 
 CREATE VIEW IF NOT EXISTS ledger_now AS
 SELECT * FROM ledger FINAL;

@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS traffic
 ENGINE = AggregatingMergeTree
 ORDER BY (capture_id, interval_s, start_ns, protocol)
 TTL inserted_at + toIntervalDay({windows_ttl_days})
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 10485760;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 67108864;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS traffic_from_packet_logs TO traffic AS
 SELECT

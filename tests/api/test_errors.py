@@ -6,7 +6,7 @@ import pytest
 
 from api.app import create_app
 from infra.store import Store
-from tests.api.stack import Running, refuse, serving, settings_in
+from tests.api.stack import Running, refuse, serving, settings_in, until
 
 
 def test_every_error_has_the_keys_of_all_three_contracts(stack: Running) -> None:
@@ -28,9 +28,18 @@ def test_every_error_has_the_keys_of_all_three_contracts(stack: Running) -> None
 
 
 def test_a_wrong_method_is_told_the_right_ones(stack: Running) -> None:
-    assert stack.http.get("/api/metrics/compute").status_code == 400  # a window number is expected there
-    answer = stack.http.put("/api/control/ping")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    for method, path, allowed in (
+        ("PUT", "/api/control/ping", "GET"),
+        ("GET", "/api/metrics/compute", "POST"),
+        ("POST", "/api/metrics/0", "GET"),
+        ("GET", "/api/control/capture/stop", "POST"),
+    ):
+        answer = stack.http.request(method, path)
+        assert (answer.status_code, answer.headers["allow"], answer.json()["error"]) == (
+            405,
+            allowed,
+            "Method Not Allowed",
+        )
 
 
 def test_a_refusal_does_not_repeat_what_was_sent(stack: Running) -> None:
@@ -81,6 +90,8 @@ def test_no_path_redirects_to_another_host(stack: Running, path: str) -> None:
 def test_requests_are_logged_with_status_and_duration(stack: Running, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="api.access"):
         stack.http.get("/api/metrics/%0A?limit=0")
+        # The line is written after the answer has been sent.
+        until(lambda: any(record.name == "api.access" for record in caplog.records))
     [record] = [record for record in caplog.records if record.name == "api.access"]
     assert record.getMessage() == "GET /api/metrics/%0A 400"
     assert vars(record)["query"] == "limit=0"

@@ -20,9 +20,7 @@ NEW_YEAR_NS = 1_767_225_600 * 10**9
 """2026-01-01T00:00:00Z."""
 
 
-def packets(
-    capture_id: str, count: int = 1000, *, ts_ns: np.ndarray | None = None, first: int = 0
-) -> pa.RecordBatch:
+def packets(capture_id: str, count: int = 1000, *, ts_ns: np.ndarray | None = None, first: int = 0) -> pa.RecordBatch:
     """Return ``count`` packets of 100 bytes, one a millisecond from new year 2026, half TCP and half UDP."""
     numbers = np.arange(first, first + count)
     times = NEW_YEAR_NS + numbers * 10**6 if ts_ns is None else ts_ns
@@ -35,9 +33,7 @@ def packets(
         "event_id": numbers,
         "ts_ns": times,
         "frame": numbers + 1,
-        "src_ip": pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(16), count, [None, pa.py_buffer(addresses.tobytes())]
-        ),
+        "src_ip": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), count, [None, pa.py_buffer(addresses.tobytes())]),
         "protocol": np.where(numbers % 2, 6, 17),
         "length_bytes": np.full(count, 100),
         "payload_bytes": np.full(count, 40),

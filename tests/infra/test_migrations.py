@@ -26,7 +26,9 @@ def test_every_migration_may_run_again(store: Store) -> None:
     before = store.query("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()")
     for statement in (s for m in MIGRATIONS for s in m.statements(values)):
         store.command(statement)
-    assert store.query("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()") == before
+    assert (
+        store.query("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()") == before
+    )
 
 
 def test_a_changed_migration_is_refused_by_name() -> None:
@@ -49,8 +51,12 @@ def test_only_what_a_store_has_not_had_is_pending() -> None:
 
 @pytest.mark.parametrize(
     ("names", "says"),
-    [(["0001_a.sql", "0003_c.sql"], "not numbered"), (["0001_a.sql", "0001_b.sql"], "not numbered"), (["1-a.sql"], "not named like")],
-)  # fmt: skip
+    [
+        (["0001_a.sql", "0003_c.sql"], "not numbered"),
+        (["0001_a.sql", "0001_b.sql"], "not numbered"),
+        (["1-a.sql"], "not named like"),
+    ],
+)
 def test_a_folder_of_badly_numbered_files_is_refused(tmp_path: Path, names: list[str], says: str) -> None:
     for name in names:
         (tmp_path / name).write_text("SELECT 1;")
@@ -81,7 +87,8 @@ def test_a_store_follows_a_changed_retention_and_a_half_applied_migration_is_fin
         import sys
         from infra.store import Store
         from infra.store_migrations import read_migrations
-        retention = "SELECT extract(engine_full, 'TTL (.*) SETTINGS') AS ttl FROM system.tables WHERE name = 'packet_logs'"
+        retention = "SELECT extract(engine_full, 'TTL (.*) SETTINGS') AS ttl FROM system.tables"
+        retention += " WHERE name = 'packet_logs'"
         first = read_migrations()[0].statements({"packets_ttl_days": 7})[0]
         with Store.open(sys.argv[1]) as store:
             store.command(first)

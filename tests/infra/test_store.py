@@ -16,7 +16,8 @@ from infra.store import Store
 from schemas.captures import CaptureRow, LedgerRow
 from schemas.enums import CaptureState, Hop
 from schemas.errors import StoreError
-from schemas.tables import PARTITION_SLOTS, ROLLUP_INTERVALS_S
+from schemas.packets import ROW_BITS
+from schemas.tables import EVENT_BATCH, PARTITION_SLOTS, ROLLUP_INTERVALS_S
 from schemas.windows import WINDOW_SCHEMA
 from tests.infra.store_rows import NEW_YEAR_NS, captures, ledger, packets, run_python, start_python
 
@@ -97,12 +98,22 @@ def test_packets_come_back_as_they_were(store: Store) -> None:
         assert back[name].combine_chunks().equals(batch[name]), name
 
 
+def test_a_packet_is_found_by_its_event_id_without_reading_every_granule(store: Store) -> None:
+    store.insert("packet_logs", packets("by-id", 60_000), "by-id:0:0")
+    condition = f"event_id = 59999 AND {EVENT_BATCH} = bitShiftRight(59999, {ROW_BITS})"
+    assert store.query(f"SELECT frame FROM packet_logs WHERE capture_id = 'by-id' AND {condition}") == [
+        {"frame": 60_000}
+    ]
+    plan = store.query(f"EXPLAIN indexes = 1 SELECT frame FROM packet_logs WHERE {condition}")
+    assert any("Name: batch" in str(row["explain"]) for row in plan)
+
+
 def test_computed_columns_of_packets_agree_with_the_stored_ones(store: Store) -> None:
     store.insert("packet_logs", packets("computed", 1), "computed:0:0")
-    sql = "SELECT toString(ts) AS ts, ip_version, toString(src_ip) AS src FROM packet_logs WHERE capture_id = 'computed'"
-    assert store.query(sql) == [
-        {"ts": "2026-01-01 00:00:00.000000000", "ip_version": 4, "src": "::ffff:10.0.0.0"}
-    ]
+    sql = (
+        "SELECT toString(ts) AS ts, ip_version, toString(src_ip) AS src FROM packet_logs WHERE capture_id = 'computed'"
+    )
+    assert store.query(sql) == [{"ts": "2026-01-01 00:00:00.000000000", "ip_version": 4, "src": "::ffff:10.0.0.0"}]
 
 
 def window(capture_id: str, window_id: int, version: int) -> dict[str, object]:
@@ -188,9 +199,7 @@ def test_an_empty_insert_is_nothing(store: Store) -> None:
 def test_values_never_become_part_of_the_statement(store: Store) -> None:
     nasty = "x' OR 1 = 1 -- {y:String} \\ ; DROP TABLE captures"
     assert store.query("SELECT {value:String} AS value", {"value": nasty}) == [{"value": nasty}]
-    assert store.query_arrow("SELECT {value:String} AS value", {"value": nasty})["value"].to_pylist() == [
-        nasty
-    ]
+    assert store.query_arrow("SELECT {value:String} AS value", {"value": nasty})["value"].to_pylist() == [nasty]
 
 
 def test_what_clickhouse_refuses_is_said_in_one_line_and_not_worth_another_try(store: Store) -> None:
@@ -223,9 +232,7 @@ def test_another_embedded_store_in_the_same_process_is_refused(store: Store, tmp
         Store.open(f"chdb://{tmp_path / 'other'}")
 
 
-def test_a_folder_that_another_process_has_open_is_refused_with_its_name(
-    store: Store, store_folder: Path
-) -> None:
+def test_a_folder_that_another_process_has_open_is_refused_with_its_name(store: Store, store_folder: Path) -> None:
     said = run_python(
         """
         import sys
@@ -263,7 +270,7 @@ def refusing_server() -> Iterator[int]:
     """Run an HTTP server that refuses every login the way ClickHouse does (error 516); its port."""
 
     class Refuse(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             body = b"Code: 516. DB::Exception: me: Authentication failed. (AUTHENTICATION_FAILED)"
             self.send_response(403)

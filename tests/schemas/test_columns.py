@@ -8,7 +8,15 @@ import pytest
 from infra.store import Store
 from schemas.captures import CAPTURE_COLUMNS, LEDGER_COLUMNS
 from schemas.columns import Column, arrow_schema
-from schemas.packets import PACKET_SCHEMA, STORED_PACKET_COLUMNS, first_event_id
+from schemas.packets import (
+    MAX_BATCH_PACKETS,
+    OFFSET_BITS,
+    PACKET_SCHEMA,
+    PARTITION_BITS,
+    ROW_BITS,
+    STORED_PACKET_COLUMNS,
+    first_event_id,
+)
 from schemas.tables import TABLES, Table, columns_markdown
 from schemas.windows import WINDOW_COLUMNS
 
@@ -58,10 +66,12 @@ def test_only_a_nullable_column_of_the_store_is_nullable_on_the_wire() -> None:
 
 
 def test_event_ids_stay_exact_in_javascript_and_never_meet() -> None:
-    last_row = 2**16 - 1
-    assert first_event_id(255, 2**29 - 1) + last_row == 2**53 - 1
+    last_row = 2**ROW_BITS - 1
+    assert last_row >= MAX_BATCH_PACKETS - 1
+    partitions, offsets = 1 << PARTITION_BITS, 1 << OFFSET_BITS
+    assert first_event_id(partitions - 1, offsets - 1) + last_row == 2**53 - 1
     assert first_event_id(3, 7) + last_row < first_event_id(3, 8)
-    for position in ((256, 0), (0, 2**29), (-1, 0)):
+    for position in ((partitions, 0), (0, offsets), (-1, 0)):
         with pytest.raises(ValueError, match="do not fit"):
             first_event_id(*position)
 

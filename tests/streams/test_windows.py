@@ -50,9 +50,7 @@ def windows_of(capture: Packets, cuts: list[int], partitions: int, order: list[i
         newest |= {w.window_id: w for w in merger.feed(partition, operator.closed_through, flushed)}
     newest |= {w.window_id: w for w in merger.finish()}
     assert merger.records == len(capture.ts_ns)
-    rows: list[dict[str, Any]] = window_rows(
-        "c", SIZE, origin, [newest[w] for w in sorted(newest)]
-    ).to_pylist()
+    rows: list[dict[str, Any]] = window_rows("c", SIZE, origin, [newest[w] for w in sorted(newest)]).to_pylist()
     return rows
 
 
@@ -66,9 +64,7 @@ def whole(capture: Packets) -> list[dict[str, Any]]:
 
 @settings(max_examples=60, deadline=None)
 @given(captures(), st.data())
-def test_windows_do_not_depend_on_batches_partitions_or_merge_order(
-    capture: Packets, data: st.DataObject
-) -> None:
+def test_windows_do_not_depend_on_batches_partitions_or_merge_order(capture: Packets, data: st.DataObject) -> None:
     n_packets = len(capture.ts_ns)
     cuts = sorted(data.draw(st.lists(st.integers(0, n_packets), max_size=8)))
     partitions = data.draw(st.integers(1, 5))
@@ -134,9 +130,7 @@ def test_a_late_packet_corrects_its_window() -> None:
     closed = operator.feed(rows_of(capture, slice(0, 2)), 13 * SECOND)
     first = merger.feed(0, operator.closed_through, closed)
     assert [(w.window_id, w.records) for w in first] == [(0, 1)]
-    correction = merger.feed(
-        0, operator.closed_through, operator.feed(rows_of(capture, slice(2, 3)), 13 * SECOND)
-    )
+    correction = merger.feed(0, operator.closed_through, operator.feed(rows_of(capture, slice(2, 3)), 13 * SECOND))
     (corrected,) = window_rows("c", SIZE, 0, correction).to_pylist()
     assert (corrected["window_id"], corrected["record_count"], corrected["late_packets"]) == (0, 2, 1)
     assert corrected["version"] > first[0].records

@@ -1,0 +1,224 @@
+"""A whole stack as its users start it: `spanwatch up` as a child, asked over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from api.remote import RemoteStack
+from infra.ports import is_free
+from infra.settings import load_settings
+
+START_S = 90.0
+STOP_S = 5.0
+
+_DIGEST = """
+import json, sys
+from infra.store import Store
+from tests.integration.stack import digests
+with Store.open(sys.argv[1]) as store:
+    print(json.dumps(digests(store, sys.argv[2:])))
+"""
+
+
+class Stack:
+    """One stack in a folder of its own.
+
+    Parameters
+    ----------
+    folder : Path
+        Where its state goes; also what file parameters may name, beside ``roots``.
+    roots : Path
+        Further data roots.
+    """
+
+    def __init__(self, folder: Path, *roots: Path) -> None:
+        self.state = folder / "state"
+        ports = free_ports(2)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("SPANWATCH_")},
+            "SPANWATCH_STATE": str(self.state),
+            "SPANWATCH_PORTS": ",".join(map(str, ports)),
+            "SPANWATCH_DATA_ROOTS": os.pathsep.join(map(str, (folder, *roots))),
+        }
+        self.settings = load_settings(state=self.state, ports=ports)
+        self.remote = RemoteStack(self.settings)
+        self._output = folder / "up.out"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> psutil.Process:
+        """The process of `spanwatch up`: API, store and storage agents."""
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
+
+    def child(self, word: str) -> psutil.Process:
+        """Return the child process with a word in its command line."""
+        (found,) = [child for child in self.process.children() if word in child.cmdline()]
+        return found
+
+    def start(self, *options: str) -> None:
+        """Start it and wait until it answers."""
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "spanwatch", "up", *options],
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        until(self.remote.is_up, START_S, self.said)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its main process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> float:
+        """Stop it as Ctrl-C does; return how long that took, s."""
+        return self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End its main process as the out-of-memory killer does; its children follow."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> float:
+        assert self._process is not None
+        family = self.process.children(recursive=True)
+        began_s = time.monotonic()
+        self._process.send_signal(number)
+        self._process.wait(STOP_S + 10)
+        _, alive = psutil.wait_procs(family, STOP_S + 10)
+        assert not alive, f"still there: {alive}"
+        return time.monotonic() - began_s
+
+    def close(self) -> None:
+        """Stop it if it runs, and close the connections to it."""
+        if self.is_running:
+            self.stop()
+        self.remote.close()
+
+    def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run another command of the front door against this stack."""
+        return subprocess.run(
+            [sys.executable, "-m", "spanwatch", *command],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            **options,
+        )
+
+    def spawn(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start another command of the front door against this stack."""
+        arguments = [sys.executable, "-m", "spanwatch", *command]
+        return subprocess.Popen(arguments, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def compute(self, file: Path, **body: Any) -> dict[str, Any]:
+        """Compute a file; return the documented answer."""
+        return self.remote.post("/api/metrics/compute", {"pcap_file": str(file), **body})
+
+    def spawn_compute(self, file: Path, **body: Any) -> Callable[[], dict[str, Any]]:
+        """Start computing a file; return what waits for the answer."""
+        pool = ThreadPoolExecutor(1)
+        answer = pool.submit(self.compute, file, **body)
+        return lambda: answer.result(120)
+
+    def stored(self, capture_id: str) -> dict[str, Any]:
+        """Wait until a capture is in the store; return where it stands."""
+        now = None
+        for now in self.remote.until_stored(capture_id):  # noqa: B007 - the last one is the result
+            pass
+        assert now is not None
+        return now
+
+    def digests(self, *capture_ids: str) -> dict[str, Any]:
+        """Return what the stopped stack's store holds of captures; see ``digests``."""
+        done = subprocess.run(
+            [sys.executable, "-c", _DIGEST, self.settings.clickhouse, *capture_ids],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[2],
+        )
+        return dict(json.loads(done.stdout))
+
+    def said(self) -> str:
+        """Return the end of what it printed."""
+        return self._output.read_text(errors="replace")[-3000:]
+
+
+_QUERIES = {
+    # Every column but those that name the run: the same packets give the same sum, in any order.
+    "packets": """
+        SELECT count() AS n, countDistinct(frame) AS frames,
+               toString(sum(cityHash64(* EXCEPT (capture_id, event_id, inserted_at)))) AS hash
+        FROM packet_logs WHERE capture_id = {id:String}""",
+    "windows": """
+        SELECT count() AS n, sum(record_count) AS packets,
+               toString(sum(cityHash64(toString(tuple(* EXCEPT (capture_id, inserted_at)))))) AS hash
+        FROM windows_now WHERE capture_id = {id:String}""",
+    **{
+        view: f"""
+        SELECT sum(packets) AS packets, sum(bytes) AS bytes FROM {view} WHERE capture_id = {{id:String}}"""
+        for view in ("traffic_1m", "traffic_5m", "traffic_1h")
+    },
+    "ledger": """
+        SELECT hop, sum(packets_in) AS packets_in, sum(packets_out) AS packets_out
+        FROM ledger_now WHERE capture_id = {id:String} AND reason = '' GROUP BY hop ORDER BY hop""",
+}
+
+
+def digests(store: Any, capture_ids: list[str]) -> dict[str, Any]:
+    """Return counts and order-independent hashes of each capture's rows, raw and rolled up."""
+    return {
+        capture_id: {name: store.query(sql, {"id": capture_id}) for name, sql in _QUERIES.items()}
+        for capture_id in capture_ids
+    }
+
+
+@contextmanager
+def running_stack(folder: Path, *roots: Path, options: tuple[str, ...] = ()) -> Iterator[Stack]:
+    """Start a stack, and stop it whatever happens."""
+    stack = Stack(folder, *roots)
+    try:
+        stack.start(*options)
+        yield stack
+    finally:
+        stack.close()
+
+
+def until(is_so: Callable[[], bool], timeout_s: float, said: Callable[[], str]) -> None:
+    """Wait until something is so."""
+    end_s = time.monotonic() + timeout_s
+    while not is_so():
+        if time.monotonic() > end_s:
+            raise AssertionError(f"not within {timeout_s} s: {said()}")
+        time.sleep(0.05)
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Return ports that nobody listens on."""
+    start = 20_000 + os.getpid() % 10_000
+    return tuple([port for port in range(start, start + 1000) if is_free(port)][:count])
+
+
+def get_json(url: str) -> Any:
+    """Return the JSON of a GET that must succeed."""
+    answer = httpx.get(url, timeout=30)
+    answer.raise_for_status()
+    return answer.json()
