@@ -40,6 +40,7 @@ from schemas.errors import SettingsError, SpanwatchError
 from schemas.topics import CAPTURES, PACKETS
 from streams.capture import CapturePlan, CaptureRun
 from streams.files import CaptureFile, open_capture
+from streams.warm_up import warm_up
 
 log = logging.getLogger(__name__)
 out = Console()
@@ -178,9 +179,10 @@ def worker() -> None:
 
 
 async def _run_worker(settings: Settings) -> None:
-    stop = asyncio.Event()
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    loop.run_in_executor(None, warm_up)
     await run_app(make_worker(settings), stop)
 
 

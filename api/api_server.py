@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 # Run as a script, Python looks for modules beside this file; ours are found from the checkout.
@@ -12,7 +14,7 @@ if sys.path and Path(sys.path[0]).resolve() == _HERE:
 
 import click  # noqa: E402
 
-from api.app import create_app  # noqa: E402
+from api.app import create_app, opened_store, start_background  # noqa: E402
 from api.serve import listen, server_of, with_ports_of  # noqa: E402
 from infra.logging import set_up_logging  # noqa: E402
 from infra.settings import load_settings  # noqa: E402
@@ -32,14 +34,20 @@ def run(**overrides: object) -> None:
     click.ClickException
         The service cannot start; the text says what to do.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = load_settings(**overrides)
         sockets = listen(settings)
         settings = with_ports_of(settings, sockets)
-        server = server_of(create_app(settings, with_background=True))
+        # Opened here and not by the application, so that what cannot start is told in a sentence.
+        with ExitStack() as opened:
+            store = opened.enter_context(opened_store(settings))
+            start_background(settings, store, opened)
+            server_of(create_app(settings, store)).run(sockets=sockets)
+    except KeyboardInterrupt:
+        return
     except SpanwatchError as error:
         raise click.ClickException(str(error)) from error
-    server.run(sockets=sockets)
 
 
 @click.command()

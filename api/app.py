@@ -98,10 +98,9 @@ def _lifespan(
 
     def enter(opened: ExitStack) -> Services:
         known = settings or load_settings()
-        ready = store or opened.enter_context(_opened_store(known))
+        ready = store or opened.enter_context(opened_store(known))
         if with_background:
-            for start in _background():
-                opened.callback(start(known, ready).stop)
+            start_background(known, ready, opened)
         request = request_capture
         if request is None:
             request = BrokerRequests(known)
@@ -121,8 +120,8 @@ def _lifespan(
     return lifespan
 
 
-def _opened_store(settings: Settings) -> Store:
-    """Open the store and bring its tables up to date."""
+def opened_store(settings: Settings) -> Store:
+    """Open the store and bring its tables up to date; raises ``StoreError``."""
     store = Store.open(
         settings.clickhouse, packets_ttl_days=settings.packets_ttl_days, windows_ttl_days=settings.windows_ttl_days
     )
@@ -134,8 +133,17 @@ def _opened_store(settings: Settings) -> Store:
     return store
 
 
-def _background() -> list[StartBackground]:
+def start_background(settings: Settings, store: Store, opened: ExitStack) -> None:
+    """Start the services registered under ``BACKGROUND_GROUP``; they stop when ``opened`` closes.
+
+    Raises
+    ------
+    SpanwatchError
+        One of them cannot start.
+    """
     found = metadata.entry_points(group=BACKGROUND_GROUP)
     if not found:
         logger.warning("No background service is registered: nothing will read captures.")
-    return [entry.load() for entry in found]
+    for entry in found:
+        start: StartBackground = entry.load()
+        opened.callback(start(settings, store).stop)

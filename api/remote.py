@@ -101,8 +101,7 @@ class RemoteStack:
                 seen, moved_s = now, time.monotonic()
             elif time.monotonic() - moved_s > stall_s:
                 raise SpanwatchError(
-                    f"Nothing has moved for {stall_s:.0f} s; is a worker running? "
-                    "`spanwatch status` shows the lag."
+                    f"Nothing has moved for {stall_s:.0f} s; is a worker running? `spanwatch status` shows the lag."
                 )
             time.sleep(_POLL_S)
 

@@ -90,7 +90,7 @@ class Reservation:
             )
         free = (holder for port in range(FIRST_PORT, LAST_PORT + 1) if (holder := reserve(port)))
         self._holders = [holder for holder in (first or next(free, None), next(free, None)) if holder]
-        if len(self._holders) < 2:  # noqa: PLR2004 - the two ports
+        if len(self._holders) < 2:
             self.release()
             raise PortTakenError(
                 f"No port from {FIRST_PORT} to {LAST_PORT} is free; name one with SPANWATCH_KAFKA_PORT."

@@ -75,9 +75,7 @@ class Settings(BaseSettings):
     interface: str = Field(
         "", max_length=15, description="Network interface of the live mode (15 characters at most on Linux)."
     )
-    sensor: str = Field(
-        "", max_length=255, description="Name of this capturing machine; empty takes the host name."
-    )
+    sensor: str = Field("", max_length=255, description="Name of this capturing machine; empty takes the host name.")
     window_s: float = Field(10.0, ge=1, le=300, description="Size of a window, seconds.")
     lateness_s: float = Field(
         2.0,
@@ -103,18 +101,14 @@ class Settings(BaseSettings):
     kafka_home: Path = Field(
         ROOT / ".local" / "kafka", description="Folder of Kafka's jars, one folder inside per version."
     )
-    kafka_replication: int = Field(
-        1, ge=1, le=10, description="Replicas of each topic; 3 is usual on a cluster."
-    )
+    kafka_replication: int = Field(1, ge=1, le=10, description="Replicas of each topic; 3 is usual on a cluster.")
     packets_max_gb: float = Field(
         20.0,
         ge=0,
         le=1_000_000,
         description="Most disk the packets topic may take on the broker, GB (10⁹ bytes); 0 sets no bound.",
     )
-    packets_ttl_days: int = Field(
-        7, ge=1, le=3650, description="How long single packets stay in the store, days."
-    )
+    packets_ttl_days: int = Field(7, ge=1, le=3650, description="How long single packets stay in the store, days.")
     windows_ttl_days: int = Field(
         365, ge=1, le=3650, description="How long windows and rollups stay in the store, days."
     )
@@ -278,9 +272,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _sentences(error: ValidationError) -> Iterator[str]:
     by_alias = {
-        alias: name
-        for name, field in Settings.model_fields.items()
-        for alias in environment_names(name, field)
+        alias: name for name, field in Settings.model_fields.items() for alias in environment_names(name, field)
     }
     for problem in error.errors():
         place = str(problem["loc"][0]) if problem["loc"] else ""

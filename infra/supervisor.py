@@ -125,9 +125,7 @@ class Supervisor:
         service.start()
         self._services.append(service)
         self._restarts.setdefault(service.name, 0)
-        thread = threading.Thread(
-            target=self._keep, args=(service,), name=f"keep {service.name}", daemon=True
-        )
+        thread = threading.Thread(target=self._keep, args=(service,), name=f"keep {service.name}", daemon=True)
         self._threads.append(thread)
         thread.start()
 

@@ -111,9 +111,7 @@ def test_two_stacks_with_different_state_folders_live_side_by_side(tmp_path: Pat
 def test_a_taken_port_is_named_with_its_owner_and_a_way_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(
-            PortTakenError, match=rf"{port} is taken by .*{os.getpid()}.*SPANWATCH_KAFKA_PORT"
-        ):
+        with pytest.raises(PortTakenError, match=rf"{port} is taken by .*{os.getpid()}.*SPANWATCH_KAFKA_PORT"):
             Broker(settings_in(tmp_path, kafka_port=port)).start()
 
 

@@ -53,9 +53,7 @@ def consume(settings: Settings, topic: str, count: int) -> list[Message]:
 def config_of(settings: Settings, topic: Topic) -> dict[str, str]:
     resource = ConfigResource(ResourceType.TOPIC, settings.topic_name(topic))
     admin = AdminClient(client_config(settings))
-    return {
-        name: entry.value for name, entry in admin.describe_configs([resource])[resource].result().items()
-    }
+    return {name: entry.value for name, entry in admin.describe_configs([resource])[resource].result().items()}
 
 
 def partitions_of(settings: Settings, topic: Topic) -> int:

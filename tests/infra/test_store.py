@@ -351,7 +351,7 @@ with Store.open(sys.argv[1]) as store:
 def test_after_kill_9_acknowledged_inserts_are_there_and_repeats_make_no_second_row(tmp_path: Path) -> None:
     address = f"chdb://{tmp_path}"
     acknowledged = 0
-    for kill in range(6):
+    for kill in range(4):
         # From a little before the last acknowledgement, as a consumer that had not yet committed its offset.
         with start_python(INSERT_UNTIL_KILLED, address, max(0, acknowledged - 3)) as process:
             assert process.stdout is not None
