@@ -34,7 +34,7 @@ from streams.packets import Packets
 from streams.tcp_state import I64
 
 DEFAULT_CAPACITY = 1 << 18
-"""Live conversations at most: about 70 MB of state."""
+"""Live conversations at most: about 60 MB of state."""
 
 DEFAULT_IDLE_NS = 86_400 * 1_000_000_000
 """A day: longer than a TCP connection is usefully quiet (RFC 5382 asks a NAT to keep one for 2 h 4 min)."""
