@@ -25,7 +25,7 @@ RequestCapture = Callable[[CaptureRequest], None]
 STALL_S = 60.0
 """Without any progress for so long, a compute is given up (503)."""
 
-_POLL_S = 0.02
+_POLL_S = 0.05
 """First pause between two looks at the store; 100,000 packets are expected within a second."""
 _POLL_MAX_S = 0.25
 _PROGRESS_S = 1.0

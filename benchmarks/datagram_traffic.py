@@ -22,9 +22,7 @@ RESOLVERS = 4
 def dns_lookups(sessions: Sessions) -> NDArray[np.void]:
     """A query and its answer for each conversation; `seq` is the query's number, `flags` marks the answer."""
     everyone = np.arange(len(sessions.start_ns))
-    query = sessions.records(
-        everyone, sessions.start_ns, from_client=True, payload_bytes=DNS_QUERY_BYTES, protocol=UDP
-    )
+    query = sessions.records(everyone, sessions.start_ns, from_client=True, payload_bytes=DNS_QUERY_BYTES, protocol=UDP)
     answer = sessions.records(
         everyone,
         sessions.start_ns + sessions.server_trip_ns,
@@ -73,9 +71,7 @@ def pings(random: np.random.Generator, sessions: Sessions) -> NDArray[np.void]:
     number = np.arange(len(session)) - np.repeat(np.cumsum(counts) - counts, counts)
     sent_ns = sessions.start_ns[session] + number * 1_000_000_000
     request = sessions.records(session, sent_ns, from_client=True, payload_bytes=56)
-    answer = sessions.records(
-        session, sent_ns + sessions.server_trip_ns[session], from_client=False, payload_bytes=56
-    )
+    answer = sessions.records(session, sent_ns + sessions.server_trip_ns[session], from_client=False, payload_bytes=56)
     is_ipv6 = sessions.is_ipv6[session]
     request["flags"] = np.where(is_ipv6, 128, 8)
     answer["flags"] = np.where(is_ipv6, 129, 0)

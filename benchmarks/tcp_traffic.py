@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 Records = list["NDArray[np.void]"]
 
 
-def _stamp(rows: NDArray[np.void], flags: int, seq: NDArray[np.int64], ack: NDArray[np.int64] | int) -> NDArray[np.void]:
+def _stamp(
+    rows: NDArray[np.void], flags: int, seq: NDArray[np.int64], ack: NDArray[np.int64] | int
+) -> NDArray[np.void]:
     rows["flags"] = flags
     rows["seq"] = np.asarray(seq & 0xFFFFFFFF, np.uint32)
     rows["ack"] = np.asarray(ack & 0xFFFFFFFF, np.uint32)

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         description="How long a window waits for packets that come late, seconds of event time.",
     )
     partitions: int = Field(
-        4, ge=1, le=256, description="Partitions of the packets topic; the most workers that share the load."
+        2, ge=1, le=128, description="Partitions of the packets topic; the most workers that share the load."
     )
     topic_prefix: str = Field(
         "spanwatch-",

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.enums import Fragment
-from schemas.packets import PACKET_SCHEMA
+from schemas.packets import PACKET_SCHEMA, PARTITION_BITS
 from streams.jit import kernel
 from streams.packets import Packets, empty_packets
 
-MAX_PARTITIONS = 256
-"""Partitions at most: a partition number fits 8 bits of the event id."""
+MAX_PARTITIONS = 1 << PARTITION_BITS
+"""Partitions at most: a partition's number is part of the event id."""
 
 _NO_FRAGMENT = Fragment.NONE.value
 

@@ -82,7 +82,7 @@ def test_both_directions_of_a_conversation_share_a_partition(ends: list[tuple[st
 def test_all_fragments_of_a_datagram_share_a_partition() -> None:
     first = b.ethernet(b.ipv4(17, b.udp(b"x" * 1000, length=3000), fragment=0x2000))
     later = [b.ethernet(b.ipv4(17, b"y" * 1000, fragment=offset)) for offset in (0x2000 | 126, 251)]
-    assert len(set(partition_of(packets_of([first, *later]), 256).tolist())) == 1
+    assert len(set(partition_of(packets_of([first, *later]), MAX_PARTITIONS).tolist())) == 1
 
 
 def test_conversations_are_spread_evenly() -> None:
