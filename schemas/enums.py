@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum, IntFlag
+from enum import IntEnum, IntFlag, StrEnum
 
 
-class BatchKind(str, Enum):
+class BatchKind(StrEnum):
     """What a message on the ``packets`` topic is."""
 
     DATA = "data"
@@ -79,7 +79,7 @@ class TcpAnalysis(IntFlag):
     REUSED_PORTS = 1 << 14
 
 
-class CaptureState(str, Enum):
+class CaptureState(StrEnum):
     """Where a capture stands."""
 
     RUNNING = "running"
@@ -87,7 +87,7 @@ class CaptureState(str, Enum):
     FAILED = "failed"
 
 
-class Hop(str, Enum):
+class Hop(StrEnum):
     """A stage that packets pass, in order; the loss ledger has a row for each."""
 
     READ = "read"

@@ -36,9 +36,7 @@ class Topic:
 DAY_S = 86_400
 
 PACKETS = Topic("packets", True, DAY_S, False, "Batches of packets (Arrow IPC), partitioned by flow hash.")
-WINDOW_PARTIALS = Topic(
-    "window-partials", True, DAY_S, False, "Partial windows of one partition, key = capture id."
-)
+WINDOW_PARTIALS = Topic("window-partials", True, DAY_S, False, "Partial windows of one partition, key = capture id.")
 WINDOWS = Topic("windows", True, 7 * DAY_S, False, "Merged windows (Arrow IPC), key = capture id.")
 CAPTURES = Topic("captures", True, 7 * DAY_S, False, "State and ledger of captures (JSON), key = capture id.")
 CAPTURE_REQUESTS = Topic("capture-requests", True, DAY_S, False, "Files to read (JSON), key = capture id.")

@@ -192,9 +192,7 @@ def partials_to_arrow(partials: Sequence[PartialWindow]) -> pa.Table:
 def partials_from_arrow(rows: pa.Table) -> list[PartialWindow]:
     """Return the partial windows of Arrow rows with ``PARTIAL_SCHEMA``."""
     columns = {name: rows.column(name).combine_chunks() for name in PARTIAL_SCHEMA.names}
-    return [
-        _partial_of({name: column[row] for name, column in columns.items()}) for row in range(rows.num_rows)
-    ]
+    return [_partial_of({name: column[row] for name, column in columns.items()}) for row in range(rows.num_rows)]
 
 
 def _partial_of(row: dict[str, Any]) -> PartialWindow:
