@@ -45,12 +45,12 @@ check: lint test ## lint and test: what CI runs
 .PHONY: bench
 bench: ## Measure throughput against nfstream and tshark; writes docs/benchmarks.md
 	@infra/setup.sh bench
-	$(PYTHON_BIN)/python benchmarks/run.py
+	$(PYTHON_BIN)/python -m benchmarks.run
 
 .PHONY: lab
 lab: ## Record labelled captures of real programs and attacks in network namespaces (root)
 	@infra/setup.sh lab
-	$(PYTHON_BIN)/python -m lab
+	$(PYTHON_BIN)/python -m lab all --out .local/lab
 
 .PHONY: docs
 docs: ## Write the generated reference pages again

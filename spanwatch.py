@@ -37,7 +37,6 @@ from infra.settings_page import setting_rows
 from infra.store import Store
 from infra.supervisor import Process, Supervisor
 from schemas.errors import SettingsError, SpanwatchError
-from schemas.topics import CAPTURES, PACKETS
 from streams.capture import CapturePlan, CaptureRun
 from streams.files import CaptureFile, open_capture
 from streams.warm_up import warm_up
@@ -287,7 +286,7 @@ def _send_capture(file: str, settings: Settings, speed: float) -> str:
             partitions=settings.partitions,
             speed=speed,
         )
-        run = CaptureRun(opened, plan, producer(settings), settings.topic_name(PACKETS), settings.topic_name(CAPTURES))
+        run = CaptureRun(opened, plan, settings, producer(settings))
         _show_steps(run, opened, progress)
     return plan.capture_id
 

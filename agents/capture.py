@@ -12,7 +12,7 @@ from agents.app import FaustApp, Received, Stream, add_agent
 from infra.settings import Settings
 from schemas.captures import CaptureRequest, CaptureRow
 from schemas.errors import SpanwatchError
-from schemas.topics import CAPTURE_REQUESTS, CAPTURES, PACKETS
+from schemas.topics import CAPTURE_REQUESTS, CAPTURES
 from streams.capture import CapturePlan, CaptureRun, refusal
 from streams.files import open_capture
 
@@ -41,7 +41,7 @@ def run_request(request: CaptureRequest, settings: Settings, producer: Producer)
     row: CaptureRow | None = None
     try:
         with open_capture(Path(request.path)) as file:
-            run = CaptureRun(file, plan, producer, settings.topic_name(PACKETS), settings.topic_name(CAPTURES))
+            run = CaptureRun(file, plan, settings, producer)
             for row in run.steps():  # noqa: B007 - the last one is the result
                 pass
             return run.row

@@ -10,18 +10,27 @@ from agents.windows import add_windows_agent
 from infra.kafka import producer
 from infra.settings import Settings
 from infra.store import Store
-from schemas.topics import CAPTURE_REQUESTS, CAPTURES, PACKETS, WINDOW_PARTIALS, WINDOWS, Topic
+from schemas.topics import (
+    CAPTURE_REQUESTS,
+    CAPTURES,
+    PACKETS,
+    STORAGE_GROUP,
+    WINDOW_PARTIALS,
+    WINDOWS,
+    WORKER_GROUP,
+    Topic,
+)
 
 READS: dict[str, tuple[Topic, ...]] = {
-    "worker": (CAPTURE_REQUESTS, PACKETS, WINDOW_PARTIALS),
-    "storage": (PACKETS, WINDOWS, CAPTURES),
+    WORKER_GROUP: (CAPTURE_REQUESTS, PACKETS, WINDOW_PARTIALS),
+    STORAGE_GROUP: (PACKETS, WINDOWS, CAPTURES),
 }
-"""What each application reads, by name."""
+"""What each application reads, by consumer group."""
 
 
 def make_worker(settings: Settings) -> FaustApp:
     """Return the application with every computing agent; it needs no store."""
-    app = make_app(settings, "worker")
+    app = make_app(settings, WORKER_GROUP)
     sink = producer(settings)
     add_capture_agent(app, settings, sink)
     add_windows_agent(app, settings, sink)
@@ -31,6 +40,6 @@ def make_worker(settings: Settings) -> FaustApp:
 
 def make_storage(settings: Settings, store: Store) -> FaustApp:
     """Return the application with the storage agents, for the process that owns the store."""
-    app = make_app(settings, "storage")
+    app = make_app(settings, STORAGE_GROUP)
     add_storage_agents(app, settings, store)
     return app

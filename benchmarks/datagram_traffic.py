@@ -20,7 +20,7 @@ RESOLVERS = 4
 
 
 def dns_lookups(sessions: Sessions) -> NDArray[np.void]:
-    """A query and its answer for each conversation; `seq` is the query's number, `flags` marks the answer."""
+    """Make a query and its answer for each conversation; `seq` numbers the query, `flags` marks the answer."""
     everyone = np.arange(len(sessions.start_ns))
     query = sessions.records(everyone, sessions.start_ns, from_client=True, payload_bytes=DNS_QUERY_BYTES, protocol=UDP)
     answer = sessions.records(
@@ -37,7 +37,7 @@ def dns_lookups(sessions: Sessions) -> NDArray[np.void]:
 
 
 def quic_streams(random: np.random.Generator, sessions: Sessions, full_bytes: int) -> NDArray[np.void]:
-    """Requests, response datagrams and their acknowledgements, with TCP's timing and without its header."""
+    """Make requests, response datagrams and their acknowledgements: TCP's timing without its header."""
     exchanges = draw_exchanges(random, sessions, sessions.start_ns, full_bytes, lossy=False)
     exchange, segment = response_segments(exchanges)
     ts_ns = exchanges.data_ns(exchange, segment, sessions.client_trip_ns + sessions.server_trip_ns)
@@ -65,7 +65,7 @@ def quic_streams(random: np.random.Generator, sessions: Sessions, full_bytes: in
 
 
 def pings(random: np.random.Generator, sessions: Sessions) -> NDArray[np.void]:
-    """One to five echo requests a second apart, answered; the ports carry identifier and sequence number."""
+    """Make one to five echo requests a second apart, answered; `seq` carries identifier and number."""
     counts = random.integers(1, 6, len(sessions.start_ns))
     session = np.repeat(np.arange(len(counts)), counts)
     number = np.arange(len(session)) - np.repeat(np.cumsum(counts) - counts, counts)

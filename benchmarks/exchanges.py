@@ -105,10 +105,10 @@ def _lost_segment(segments: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def lost_segment(exchanges: Exchanges) -> NDArray[np.int64]:
-    """The segment that a LOST_INSIDE exchange loses between the tap and the client (m,)."""
+    """Return the segment that a LOST_INSIDE exchange loses between the tap and the client (m,)."""
     return _lost_segment(exchanges.segments)
 
 
 def response_segments(exchanges: Exchanges) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Exchange and number of every response segment, laid end to end."""
+    """Return exchange and number of every response segment, laid end to end."""
     return np.repeat(np.arange(len(exchanges.segments)), exchanges.segments), places(exchanges.segments)

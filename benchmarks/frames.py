@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.records import ICMP, RECORD, SERVER_BIT, SYN, TCP, UDP
+from benchmarks.records import SERVER_BIT, SYN, TCP, UDP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Matrix = "NDArray[np.uint8]"
 
 PCAP_HEADER_BYTES = 24
 RECORD_HEADER_BYTES = 16
@@ -21,23 +19,24 @@ NAME = b"\x07h000000\x07example\x03com\x00"
 
 
 def pcap_header(snap_bytes: int) -> bytes:
-    """Global header of a nanosecond, little-endian, Ethernet capture."""
+    """Return the global header of a nanosecond, little-endian, Ethernet capture."""
     words = np.array([0xA1B23C4D, 4 << 16 | 2, 0, 0, snap_bytes, 1], "<u4")
     return words.tobytes()
 
 
 def l4_header_bytes(rows: NDArray[np.void]) -> NDArray[np.int64]:
-    """Length of the transport header of every record (n,)."""
+    """Return the length of the transport header of every record (n,)."""
     is_tcp = rows["protocol"] == TCP
     tcp = np.where(rows["flags"] & SYN, SYN_HEADER_BYTES, TCP_HEADER_BYTES)
     return np.where(is_tcp, tcp, 8)
 
 
 def frame_bytes(rows: NDArray[np.void]) -> NDArray[np.int64]:
-    """Length of every frame on the wire (n,)."""
+    """Return the length of every frame on the wire (n,)."""
     link = np.where(rows["vlan"] > 0, 18, 14)
     network = np.where(rows["is_ipv6"], 40, 20)
-    return link + network + l4_header_bytes(rows) + rows["payload_bytes"]
+    total: NDArray[np.int64] = link + network + l4_header_bytes(rows) + rows["payload_bytes"]
+    return total
 
 
 def _put(matrix: NDArray[np.uint8], column: int, values: NDArray[np.generic] | int, width: int) -> None:
@@ -48,7 +47,7 @@ def _put(matrix: NDArray[np.uint8], column: int, values: NDArray[np.generic] | i
 
 
 def write_frames(rows: NDArray[np.void], snap_bytes: int, noise: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pcap records of all packets in order (bytes,), each cut at `snap_bytes`."""
+    """Return the pcap records of all packets in order (bytes,), each cut at `snap_bytes`."""
     wire = frame_bytes(rows)
     captured = np.minimum(wire, snap_bytes)
     width = RECORD_HEADER_BYTES + int(captured.max(initial=0))
@@ -78,7 +77,7 @@ def _fill(frames: NDArray[np.uint8], rows: NDArray[np.void]) -> None:
         _put(frames, 14, rows["vlan"], 2)
     link = 18 if is_tagged else 14
     _put(frames, link - 2, 0x86DD if is_ipv6 else 0x0800, 2)
-    _ipv6(frames, link, rows) if is_ipv6 else _ipv4(frames, link, rows)
+    (_ipv6 if is_ipv6 else _ipv4)(frames, link, rows)
     l4 = link + (40 if is_ipv6 else 20)
     for protocol, writer in ((TCP, _tcp), (UDP, _udp), (0, _icmp)):
         chosen = rows["protocol"] == protocol if protocol else (rows["protocol"] != TCP) & (rows["protocol"] != UDP)
@@ -91,7 +90,7 @@ def _fill(frames: NDArray[np.uint8], rows: NDArray[np.void]) -> None:
 def _host_ipv4(host: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Clients live in 10.0.0.0/16 (RFC 1918), servers in 198.18.0.0/16 (RFC 2544)."""
     network = np.where(host & SERVER_BIT, 0xC6120000, 0x0A000000).astype(np.uint32)
-    return network | (host & 0xFFFF)
+    return np.asarray(network | (host & 0xFFFF), np.uint32)
 
 
 def _ipv4(frames: NDArray[np.uint8], at: int, rows: NDArray[np.void]) -> None:
@@ -188,6 +187,3 @@ def _icmp(frames: NDArray[np.uint8], at: int, rows: NDArray[np.void]) -> None:
     _put(frames, at, rows["flags"], 1)
     _put(frames, at + 1, 0, 3)
     _put(frames, at + 4, rows["seq"], 4)
-
-
-__all__ = ["ICMP", "RECORD", "frame_bytes", "pcap_header", "write_frames"]

@@ -56,7 +56,7 @@ def versions() -> dict[str, str]:
 
 
 def _kafka() -> str:
-    match = re.search(r"<kafka\.version>([^<]+)<", POM.read_text())
+    match = re.search(r"<kafka\.version>(\d[^<]*)</", POM.read_text())
     return match.group(1) if match else "unknown"
 
 

@@ -49,8 +49,8 @@ class Traffic:
             rows = self._conversations(np.random.default_rng(seed), 0, 4000, full_bytes)
             means.append(float(frame_bytes(rows).mean()))
         slope = (means[0] - means[1]) / (MSS_BYTES - MSS_BYTES // 2)
-        full_bytes = MSS_BYTES + (mean_bytes - means[0]) / slope
-        return len(rows) / 4000, int(np.clip(full_bytes, 16, MSS_BYTES))
+        wanted = MSS_BYTES + (mean_bytes - means[0]) / slope
+        return len(rows) / 4000, int(np.clip(wanted, 16, MSS_BYTES))
 
     def _conversations(
         self, random: np.random.Generator, start_ns: int, count: int, full_bytes: int
@@ -108,7 +108,7 @@ def make_capture(
     mean_bytes
         Mean frame length on the wire; about 75 to 900.
     snap_bytes
-        Captured bytes a frame are cut here; the length on the wire stays.
+        A frame is cut after so many bytes; the length on the wire stays.
     """
     noise = np.random.default_rng(seed).integers(0, 256, 70_000, np.uint8)
     piece = max(1, PIECE_BYTES // (min(snap_bytes, 1600) + 16))

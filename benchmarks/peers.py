@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.measured import Measured
@@ -19,25 +20,51 @@ NFSTREAM_BARE = "nfstream with statistics, no DPI"
 TSHARK = "tshark -T fields"
 
 TSHARK_FIELDS = (
-    "frame.number frame.time_epoch frame.len frame.cap_len eth.type vlan.id ip.src ip.dst ipv6.src ipv6.dst ip.proto "
-    "ip.ttl ip.hdr_len tcp.srcport tcp.dstport udp.srcport udp.dstport tcp.flags tcp.seq_raw tcp.ack_raw "
-    "tcp.window_size_value tcp.len tcp.hdr_len icmp.type icmp.code tcp.analysis.ack_rtt tcp.analysis.initial_rtt "
-    "tcp.analysis.retransmission"
-).split()
+    "frame.number",
+    "frame.time_epoch",
+    "frame.len",
+    "frame.cap_len",
+    "eth.type",
+    "vlan.id",
+    "ip.src",
+    "ip.dst",
+    "ipv6.src",
+    "ipv6.dst",
+    "ip.proto",
+    "ip.ttl",
+    "ip.hdr_len",
+    "tcp.srcport",
+    "tcp.dstport",
+    "udp.srcport",
+    "udp.dstport",
+    "tcp.flags",
+    "tcp.seq_raw",
+    "tcp.ack_raw",
+    "tcp.window_size_value",
+    "tcp.len",
+    "tcp.hdr_len",
+    "icmp.type",
+    "icmp.code",
+    "tcp.analysis.ack_rtt",
+    "tcp.analysis.initial_rtt",
+    "tcp.analysis.retransmission",
+)
 """What a row of ``packet_logs`` and the TCP analysis hold, in tshark's words."""
 
 _NFSTREAM_SCRIPT = """
 import sys
+import time
+
 from nfstream import NFStreamer
 
 if __name__ == "__main__":
-    packets = 0
+    began_s, packets = time.perf_counter(), 0
     streamer = NFStreamer(
         source=sys.argv[1], statistical_analysis=True, n_dissections=int(sys.argv[2]), performance_report=0
     )
     for flow in streamer:
         packets += flow.bidirectional_packets
-    print(packets)
+    print(packets, time.perf_counter() - began_s)
 """
 
 
@@ -62,12 +89,16 @@ def measure_peer(tool: str, path: Path, packets: int, folder: Path) -> Measured:
     script = folder / "nfstream_run.py"
     script.write_text(_NFSTREAM_SCRIPT)
     dissections = "0" if tool == NFSTREAM_BARE else "20"
-    return _child([sys.executable, str(script), str(path), dissections], packets)
+    output = folder / "nfstream.out"
+    with output.open("wb") as out:
+        measured = _child([sys.executable, str(script), str(path), dissections], packets, out.fileno())
+    # Its own clock: importing it takes a second, which is not reading packets.
+    return replace(measured, seconds=float(output.read_text().split()[-1]))
 
 
-def _child(command: Sequence[str], packets: int) -> Measured:
+def _child(command: Sequence[str], packets: int, stdout: int = subprocess.DEVNULL) -> Measured:
     began_s = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL)
     with TreeWatch(process.pid) as watch:
         # Not Popen.wait: the processor time of this child and of its own children is wanted.
         _, status, usage = os.wait4(process.pid, 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from benchmarks.results import SPANWATCH, Results
 from benchmarks.stages import STAGES
@@ -30,7 +31,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
     return drawn
 
 
-def _save(figure: plt.Figure, path: Path) -> Path:
+def _save(figure: Figure, path: Path) -> Path:
     figure.savefig(path, dpi=DPI, bbox_inches="tight")
     plt.close(figure)
     return path
@@ -72,13 +73,15 @@ def _growth(results: Results, path: Path) -> Path:
 
 def _stages(results: Results, path: Path) -> Path:
     figure, axes = plt.subplots(figsize=(9, 0.9 + 0.55 * len(results.stages)))
-    for row, (partitions, costs) in enumerate(results.stages.items()):
+    for row, costs in enumerate(results.stages.values()):
         left = 0.0
         for stage, colour in zip(STAGES, STAGE_COLOURS, strict=True):
             axes.barh(row, costs[stage], left=left, color=colour, label=stage if row == 0 else None)
             left += costs[stage]
         axes.text(left, row, f"  {left:.0f} ns", va="center")
-    axes.set_yticks(range(len(results.stages)), [f"{count} partitions" for count in results.stages])
+    axes.set_yticks(
+        range(len(results.stages)), [f"{count} partition{'s' if count != '1' else ''}" for count in results.stages]
+    )
     axes.invert_yaxis()
     axes.set_xlabel("processor time per packet, ns")
     axes.margins(x=0.12)

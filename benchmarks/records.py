@@ -32,12 +32,13 @@ RECORD = np.dtype(
 
 
 def places(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Position of every element inside its group, for groups of `counts` elements laid end to end."""
+    """Return the position of every element inside its group, for groups of `counts` elements laid end to end."""
     ends = np.cumsum(counts)
     return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
 
 
 def sums_before(values: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum of the earlier values of the same group, for groups of `counts` >= 1 elements laid end to end."""
+    """Return the sum of the earlier values of the same group, for groups of `counts` >= 1 elements laid end to end."""
     running = np.cumsum(values) - values
-    return running - np.repeat(running[np.cumsum(counts) - counts], counts)
+    before: NDArray[np.int64] = running - np.repeat(running[np.cumsum(counts) - counts], counts)
+    return before

@@ -149,7 +149,7 @@ def _method(results: Results) -> str:
         f"{results.idle_cores:.2f} cores while the others were measured.\n"
         "- nfstream: `NFStreamer(source=…, statistical_analysis=True)` iterated to the end, with its own choice of "
         "processes; once more with deep packet inspection off. tshark: `-n -T fields` with the fields that "
-        "`packet_logs` has and its TCP analysis, to `/dev/null`. Both include the start of the program.\n"
+        "`packet_logs` has and its TCP analysis, to `/dev/null`. nfstream's time is without its import.\n"
         "- Figures are medians; the files are in the page cache."
     )
 

@@ -32,7 +32,11 @@ class Results:
     stages : dict of str to dict of str to float
         Processor time, ns per packet, by partitions and stage.
     latency_s : dict of str to list of float
-        Seconds of each compute of a small capture over the API.
+        Seconds of each compute over the API, of a capture of ``latency_packets``.
+    capture_bytes : int
+        Size of the file that the tools are compared on.
+    skipped : list of str
+        Peers that are not there, and why.
     """
 
     machine: dict[str, str]

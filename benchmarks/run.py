@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.machine import machine, versions
@@ -93,13 +94,13 @@ class Bench:
         packets = self._plan.packets
         path = self._capture(packets)
         self.results.capture_bytes = path.stat().st_size
-        tools: dict[str, Callable[[], Measured]] = {SPANWATCH: lambda: stack.measure(path, packets)}
+        tools: dict[str, Callable[[], Measured]] = {SPANWATCH: partial(stack.measure, path, packets)}
         for peer in PEERS:
             if reason := missing(peer):
                 self.results.skipped.append(f"{peer} ({reason})")
                 self.say(f"skipping {peer}: {reason}")
             else:
-                tools[peer] = lambda peer=peer: measure_peer(peer, path, packets, self._folder)
+                tools[peer] = partial(measure_peer, peer, path, packets, self._folder)
         passes: dict[str, list[Measured]] = {tool: [] for tool in tools}
         for number in range(self._plan.repeats):
             for tool, measure in tools.items():

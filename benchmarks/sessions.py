@@ -1,4 +1,4 @@
-"""Who talks to whom: hosts, ports, addresses families, tags and round trips of new conversations."""
+"""Who talks to whom: hosts, ports, address families, tags and round trips of new conversations."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Sessions:
         )
 
     def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Sessions:
-        """The conversations named by an index or mask."""
+        """Return the conversations named by an index or mask."""
         return Sessions(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
 
     def records(
@@ -67,7 +67,7 @@ class Sessions:
         payload_bytes: NDArray[np.int64] | int = 0,
         protocol: int = TCP,
     ) -> NDArray[np.void]:
-        """Packets of conversations `at` (k,) at `ts_ns` (k,), with addresses and ports filled in."""
+        """Return packets of conversations `at` (k,) at `ts_ns` (k,), with addresses and ports filled in."""
         rows = np.zeros(len(at), RECORD)
         ends = ("client", "server") if from_client else ("server", "client")
         for side, end in zip(("source", "destination"), ends, strict=True):

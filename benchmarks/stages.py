@@ -103,7 +103,7 @@ class _Rig:
                 closed = self.watch.of("windows", self._operators[partition].advance, self._newest_ns)
             else:
                 body = self.watch.of("encode", encode_packets, batch)
-                read = self.watch.of("unpack", lambda body=body: packets_of(decode_packets(body)))
+                read = self.watch.of("unpack", _unpack, body)
                 closed = self.watch.of("windows", self._operators[partition].feed, read, self._newest_ns)
                 self.watch.of("tcp", self._trackers[partition].track, read)
                 self.watch.of("insert", self._insert_packets, partition, body)
@@ -135,6 +135,10 @@ class _Rig:
     def _rows(self, windows: list[PartialWindow]) -> pa.Table:
         rows = window_rows(self._capture_id, WINDOW_NS, self._origin_ns, windows)
         return decode_table(encode_table(rows), WINDOW_SCHEMA)
+
+
+def _unpack(body: bytes) -> Packets:
+    return packets_of(decode_packets(body))
 
 
 def stage_costs(path: Path, partitions: int, repeats: int) -> Iterator[dict[str, float]]:

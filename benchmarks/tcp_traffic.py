@@ -38,7 +38,7 @@ def _stamp(
 
 
 def tcp_conversations(random: np.random.Generator, sessions: Sessions, full_bytes: int) -> NDArray[np.void]:
-    """Packets of complete conversations (unsorted): most end by FIN, one in ten by RST."""
+    """Make complete conversations, packets unsorted: most end by FIN, one in ten by RST."""
     everyone = np.arange(len(sessions.start_ns))
     answered = sessions.start_ns + sessions.server_trip_ns
     opened = answered + sessions.client_trip_ns
@@ -162,7 +162,7 @@ def _ends(sessions: Sessions, exchanges: Exchanges, is_reset: NDArray[np.bool_])
 
 
 def tcp_failures(random: np.random.Generator, sessions: Sessions) -> NDArray[np.void]:
-    """Attempts that come to nothing: refused by RST, or a SYN sent again after one second and three."""
+    """Make attempts that come to nothing: refused by RST, or a SYN sent again after one second and three."""
     refused = random.random(len(sessions.start_ns)) < 0.6
     no, silent = np.flatnonzero(refused), np.flatnonzero(~refused)
     everyone = np.arange(len(refused))

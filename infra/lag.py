@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,6 +12,12 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from infra.kafka import REQUEST_TIMEOUT_S, call, client_config
 from infra.settings import Settings
 from schemas.topics import Topic
+
+MAX_BEHIND = 128
+"""Messages that the store may be behind a file being read: some 450 MB on the broker's disk."""
+
+LOOK_S = 0.2
+"""Pause between two looks at a group that is too far behind, s."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +48,65 @@ class KafkaLag:
         return self.end - (self.committed or 0)
 
 
-def lag(settings: Settings, group: str, topics: Iterable[Topic]) -> list[KafkaLag]:
+class BackPressure:
+    """Holds a fast producer back while a consumer group is far behind.
+
+    Parameters
+    ----------
+    settings : Settings
+        Which broker, and the topics' prefix.
+    group : str
+        The group's name on the broker.
+    topic : Topic
+        What the group reads.
+    max_messages : int
+        Messages it may be behind.
+    """
+
+    def __init__(self, settings: Settings, group: str, topic: Topic, max_messages: int = MAX_BEHIND) -> None:
+        self._settings = settings
+        self._group = group
+        self._topic = topic
+        self._max_messages = max_messages
+        self._admin = AdminClient(client_config(settings))
+        self._since_look = 0
+
+    def wait(self, sent: int) -> None:
+        """Return once there is room for more.
+
+        Parameters
+        ----------
+        sent : int
+            Messages sent since the last call: the broker is asked only when they could matter.
+        """
+        self._since_look += sent
+        if self._since_look < self._max_messages // 4:
+            return
+        while sum(row.messages for row in lag(self._settings, self._group, [self._topic], self._admin)) > (
+            self._max_messages
+        ):
+            time.sleep(LOOK_S)
+        self._since_look = 0
+
+
+def lag(
+    settings: Settings, group: str, topics: Iterable[Topic], admin: AdminClient | None = None
+) -> list[KafkaLag]:
     """Return how far a consumer group is behind on each partition of the topics, in order.
 
     Parameters
     ----------
     group : str
         Its name on the broker (``Settings.group_name``).
+    admin : AdminClient, optional
+        A client to ask with; otherwise one is made.
 
     Raises
     ------
     BrokerError
         Kafka cannot be reached.
     """
-    admin = AdminClient(client_config(settings))
+    admin = admin or AdminClient(client_config(settings))
     known = call(lambda: admin.list_topics(timeout=REQUEST_TIMEOUT_S)).topics
     names = [name for name in map(settings.topic_name, topics) if name in known]
     parts = [TopicPartition(name, number) for name in names for number in sorted(known[name].partitions)]

@@ -44,4 +44,10 @@ OPERATOR_STATE = Topic(
     "operator-state", True, -1, True, "Snapshots of operators' state with the input offset they stand for."
 )
 
+WORKER_GROUP = "worker"
+"""Consumer group of the computing agents, before the prefix from the settings."""
+
+STORAGE_GROUP = "storage"
+"""Consumer group of the storage agents, before the prefix from the settings."""
+
 TOPICS: tuple[Topic, ...] = (PACKETS, WINDOW_PARTIALS, WINDOWS, CAPTURES, CAPTURE_REQUESTS, OPERATOR_STATE)

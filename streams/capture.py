@@ -14,10 +14,13 @@ import pyarrow as pa
 from confluent_kafka import KafkaError, Message, Producer
 
 from infra.kafka import flush, send
+from infra.lag import BackPressure
+from infra.settings import Settings
 from schemas.captures import CaptureEvent, CaptureRow, LedgerRow
 from schemas.enums import BatchKind, CaptureState, DecodeStatus, Hop
 from schemas.errors import BrokerError, SpanwatchError
 from schemas.packets import MAX_BATCH_PACKETS
+from schemas.topics import CAPTURES, PACKETS, STORAGE_GROUP
 from streams.decode import decode
 from streams.files import CaptureFile
 from streams.packets import NO_TIME_NS, Packets
@@ -167,25 +170,19 @@ class CaptureRun:
         The opened capture.
     plan : CapturePlan
         What to call it and how fast to go.
+    settings : Settings
+        Which broker, and the topics' prefix.
     producer : confluent_kafka.Producer
         An idempotent producer with a bounded queue.
-    packets_topic, captures_topic : str
-        Names of the topics.
     """
 
-    def __init__(
-        self,
-        file: CaptureFile,
-        plan: CapturePlan,
-        producer: Producer,
-        packets_topic: str,
-        captures_topic: str,
-    ) -> None:
+    def __init__(self, file: CaptureFile, plan: CapturePlan, settings: Settings, producer: Producer) -> None:
         self._file = file
         self._plan = plan
         self._producer = producer
-        self._packets_topic = packets_topic
-        self._captures_topic = captures_topic
+        self._packets_topic = settings.topic_name(PACKETS)
+        self._captures_topic = settings.topic_name(CAPTURES)
+        self._pressure = BackPressure(settings, settings.group_name(STORAGE_GROUP), PACKETS)
         self._statuses = np.zeros(len(DecodeStatus), np.int64)
         self._acknowledged = 0
         self._failure: str | None = None
@@ -230,6 +227,7 @@ class CaptureRun:
                     self._report()
                     reported_s = time.monotonic()
                 yield self.row
+                self._pressure.wait(len(chunk.batches))
             error = ""
         except SpanwatchError as failure:
             error = str(failure)

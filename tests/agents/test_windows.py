@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from confluent_kafka import Producer
+
+from agents.windows import WindowsStage
+from infra.settings import load_settings
+from schemas.enums import BatchKind
+from tests.agents.messages import SECOND, body, header, unconnected_producer
+from tests.streams.traffic import packets, row
+
+
+def stage_with(producer: Producer, folder: Path) -> WindowsStage:
+    return WindowsStage(load_settings(state=folder), producer)
+
+
+def test_a_partition_is_idle_once_its_captures_have_ended(tmp_path: Path) -> None:
+    stage = stage_with(unconnected_producer(), tmp_path)
+    assert not stage.take(0, header(seq=0), body(packets([row()])))
+    assert not stage.take(1, header(BatchKind.PROGRESS, seq=0), b"")
+    assert stage.take(0, header(BatchKind.END, seq=1), b"")
+    assert stage.take(1, header(BatchKind.END, seq=1), b"")
+
+
+def test_a_batch_that_is_sent_again_counts_once(tmp_path: Path) -> None:
+    out = unconnected_producer()
+    stage = stage_with(out, tmp_path)
+    closing = header(seq=0, clock_ns=13 * SECOND)
+    stage.take(0, closing, body(packets([row(ts_ns=SECOND)])))
+    assert len(out) == 1
+    stage.take(0, closing, body(packets([row(ts_ns=SECOND)])))
+    assert len(out) == 1
+
+
+def test_partial_windows_are_sent_when_the_clock_passes_them_and_at_the_end(tmp_path: Path) -> None:
+    out = unconnected_producer()
+    stage = stage_with(out, tmp_path)
+    stage.take(0, header(seq=0, clock_ns=SECOND), body(packets([row(ts_ns=SECOND)])))
+    assert len(out) == 0
+    stage.take(0, header(BatchKind.PROGRESS, seq=1, clock_ns=20 * SECOND), b"")
+    assert len(out) == 1
+    stage.take(0, header(BatchKind.END, seq=2, clock_ns=20 * SECOND), b"")
+    assert len(out) == 2
+
+
+def test_a_partition_that_was_taken_away_is_forgotten(tmp_path: Path) -> None:
+    stage = stage_with(unconnected_producer(), tmp_path)
+    stage.take(0, header(seq=0), body(packets([row()])))
+    stage.drop({0})
+    assert stage.take(0, header(BatchKind.END, seq=1), b"")
