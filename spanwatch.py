@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from api.files import NamedFile
 from api.remote import NoAnswerError, RemoteStack
 from api.report import ledger_table, report
 from infra.broker import Broker, bootstrap_servers
-from infra.kafka import create_topics, producer
+from infra.kafka import create_topics, producer, wait_until_reachable
 from infra.lag import lag
 from infra.logging import set_up_logging
 from infra.processes import spawn, stop_process
@@ -61,8 +62,7 @@ class Pipeline:
             if settings.has_own_broker:
                 self._supervisor.start(Broker(settings))
             create_topics(settings)
-            self._storage = AppThread(partial(make_storage, settings, store))
-            self._storage.start()
+            self._storage = start_storage(settings, store)
             worker = [sys.executable, "-m", "spanwatch", "worker"]
             output = settings.logs_folder / "worker.out"
             self._supervisor.start(Process("worker", worker, output=output, environment=_environment(settings)))
@@ -75,6 +75,13 @@ class Pipeline:
         self._storage.ask_to_stop()
         self._supervisor.stop(STOP_S)
         self._storage.stop()
+
+
+def start_storage(settings: Settings, store: Store) -> AppThread:
+    """Start the storage agents in this process, which owns the store."""
+    storage = AppThread(partial(make_storage, settings, store))
+    storage.start()
+    return storage
 
 
 def start_pipeline(settings: Settings, store: Store) -> Pipeline:
@@ -108,19 +115,22 @@ def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_HELP = """Watch a mirrored switch port, or a capture file, and say what went by.
+
+\b
+Try it:        spanwatch analyze FILE.pcap     a report, then everything stops again
+Keep it:       spanwatch up                    broker, store, worker and API, until Ctrl-C
+Then, beside:  spanwatch capture FILE.pcap     read a file into the running stack
+               spanwatch status                what it is doing
+
+Settings come from SPANWATCH_… variables or a file .env; `spanwatch config` lists them.
+"""
+
+
+@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="spanwatch")
 def main() -> None:
-    r"""Watch a mirrored switch port, or a capture file, and say what went by.
-
-    \b
-    Try it:        spanwatch analyze FILE.pcap     a report, then everything stops again
-    Keep it:       spanwatch up                    broker, store, workers and API, until Ctrl-C
-    Then, beside:  spanwatch capture FILE.pcap     read a file into the running stack
-                   spanwatch status                what it is doing
-
-    Settings come from SPANWATCH_… variables or a file .env; `spanwatch config` lists them.
-    """
+    """Warn of settings that are misspelt, then run a command."""
     for sentence in unknown_names(os.environ):
         notes.print(f"[yellow]{sentence}[/yellow]")
 
@@ -133,7 +143,7 @@ def main() -> None:
     multiple=True,
     help="Capture file to compute at once; may be repeated.",
 )
-@click.option("--interface", help="Network interface to watch.")
+@click.option("--interface", help="Network interface to watch (not in this version).")
 @click.option("--host", help="Address the API listens on.")
 @click.option("--ports", help="Ports the API listens on, separated by commas.")
 @_plainly
@@ -190,10 +200,12 @@ async def _run_worker(settings: Settings) -> None:
 @click.option("--ports", help="Ports to listen on, separated by commas.")
 @_plainly
 def api_command(host: str | None, ports: str | None) -> None:
-    """Run the API and the storage agents only: broker and workers are elsewhere (SPANWATCH_KAFKA)."""
+    """Run the API and the storage agents only; broker and workers run elsewhere (SPANWATCH_KAFKA)."""
     overrides = {"host": host, "ports": ports}
-    set_up_logging(load_settings(**overrides))
-    serve(**overrides)
+    settings = load_settings(**overrides)
+    set_up_logging(settings)
+    wait_until_reachable(settings)
+    serve(start_storage, **overrides)
 
 
 @main.command()
@@ -349,6 +361,7 @@ def _running_stack(settings: Settings) -> Iterator[RemoteStack]:
             bootstrap_servers(settings)
             yield stack
             return
+        settings.logs_folder.mkdir(parents=True, exist_ok=True)
         process = spawn(
             [sys.executable, "-m", "spanwatch", "up"],
             output=settings.logs_folder / "up.out",
@@ -390,7 +403,11 @@ def status(capture_id: str | None) -> None:
         windows = stack.get("/api/metrics/", capture=chosen, limit=1)
         if windows["total"]:
             last = stack.get(f"/api/metrics/{windows['total'] - 1}", capture=chosen)
-            out.print(f"Last window of {chosen}: {last['window_id']}, {last['record_count']:,} packets")
+            ended = datetime.fromtimestamp(last["window_end"], UTC)
+            traffic = f"{last['record_count']:,} packets, {last['bandwidth']['avg_bits_per_s']:,.0f} bit/s"
+            out.print(
+                f"Last window of {chosen}: number {last['window_id']}, to {ended:%Y-%m-%d %H:%M:%S} UTC: {traffic}"
+            )
         out.print(ledger_table(stack.get(f"/api/captures/{chosen}/ledger")))
 
 
@@ -403,12 +420,10 @@ def _captures_table(captures: list[dict[str, Any]]) -> Table:
 
 
 def _rate(row: dict[str, Any]) -> str:
-    if row["ended_at"] is None:
-        return ""
-    began, ended = (
-        time.mktime(time.strptime(row[key][:19], "%Y-%m-%dT%H:%M:%S")) for key in ("started_at", "ended_at")
-    )
-    return f"{row['packets'] / max(ended - began, 1):,.0f}"
+    """Return the packets per second with which a capture was read."""
+    began = datetime.fromisoformat(row["started_at"])
+    ended = datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else datetime.now(UTC).replace(tzinfo=None)
+    return f"{row['packets'] / max((ended - began).total_seconds(), 1e-3):,.0f}"
 
 
 def _lag_table(settings: Settings) -> Table:

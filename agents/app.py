@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import faust
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from mode.threads import ServiceThread, WorkerThread
 
 from infra.broker import bootstrap_servers
 from infra.settings import Settings
@@ -67,6 +69,17 @@ RESTART_S = 1.0
 
 STOP_S = 2.0
 """How long an application may take to stop, s; what was not committed is done again after the start."""
+
+
+class _DaemonThread(WorkerThread):
+    """A consumer's thread that cannot keep the process alive: soon after a start Faust may fail to end it."""
+
+    def __init__(self, service: ServiceThread, **options: Any) -> None:
+        super().__init__(service, **options)
+        self.daemon = True
+
+
+AIOKafkaConsumerThread.Worker = _DaemonThread
 
 
 def make_app(settings: Settings, name: str) -> FaustApp:

@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from pydantic import TypeAdapter
 
 from agents.app import Event, FaustApp, Received, Stream, TopicPartition, add_agent
-from agents.held import HeldMessages
+from agents.held import EndedCaptures, HeldMessages
 from infra.kafka import flush, send
 from infra.settings import Settings
 from schemas.captures import LedgerRow
@@ -47,11 +47,14 @@ class MergeStage:
         self._topic = settings.topic_name(WINDOWS)
         self._producer = producer
         self._open: dict[tuple[int, str], _OpenCapture] = {}
+        self._ended = EndedCaptures()
 
     def take(self, topic_partition: int, header: PartialHeader, body: bytes) -> bool:
         """Process one message; return whether no capture is open on the topic's partition any more."""
         batch = header.batch
         key = (topic_partition, batch.capture_id)
+        if key in self._ended:
+            return self._is_idle(topic_partition)
         capture = self._open.get(key)
         if capture is None:
             capture = self._open[key] = _OpenCapture(WindowMerger(batch.partitions), [0] * batch.partitions)
@@ -64,10 +67,15 @@ class MergeStage:
         if len(capture.ended) == batch.partitions:
             self._end(capture, batch)
             del self._open[key]
+            self._ended.add(key)
+        return self._is_idle(topic_partition)
+
+    def _is_idle(self, topic_partition: int) -> bool:
         return not any(open_partition == topic_partition for open_partition, _ in self._open)
 
     def drop(self, partitions: set[int]) -> None:
         """Forget partitions that another worker has now."""
+        self._ended.forget(partitions)
         self._open = {key: value for key, value in self._open.items() if key[0] not in partitions}
 
     def _send(self, capture: _OpenCapture, batch: BatchHeader, windows: list[PartialWindow]) -> None:
@@ -85,6 +93,7 @@ class MergeStage:
                 partition=partition,
                 packets_in=records,
                 packets_out=records,
+                version=records + 1,
             )
             for partition, records in sorted(capture.ended.items())
         ]
@@ -94,6 +103,7 @@ class MergeStage:
                 hop=Hop.MERGE,
                 packets_in=counted,
                 packets_out=capture.merger.records,
+                version=capture.merger.records + 1,
             )
         )
         self._produce(capture, batch, BatchKind.END, LEDGER_ROWS.dump_json(ledger))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -94,7 +93,12 @@ class StorageStage:
         parameters = {"capture": capture_id, "partition": partition}
         stored = int(str(self._store.query(_COUNT_STORED, parameters)[0]["packets"]))
         row = LedgerRow(
-            capture_id=capture_id, hop=Hop.STORE, partition=partition, packets_in=stored, packets_out=stored
+            capture_id=capture_id,
+            hop=Hop.STORE,
+            partition=partition,
+            packets_in=stored,
+            packets_out=stored,
+            version=stored + 1,
         )
         self._store_ledger([row])
 
@@ -122,17 +126,18 @@ def _storing(insert: Callable[[Received], None]) -> Callable[[Stream], Awaitable
     """Return an agent that acknowledges a message once ClickHouse has acknowledged its rows."""
 
     async def store(stream: Stream) -> None:
-        loop = asyncio.get_running_loop()
         async for event in stream.events():
-            await loop.run_in_executor(None, _insert_until_taken, insert, Received.of(event))
+            await _insert_until_taken(insert, Received.of(event))
 
     return store
 
 
-def _insert_until_taken(insert: Callable[[Received], None], message: Received) -> None:
+async def _insert_until_taken(insert: Callable[[Received], None], message: Received) -> None:
+    """Insert a message's rows; what cannot be understood is logged and passed over."""
+    loop = asyncio.get_running_loop()
     while True:
         try:
-            return insert(message)
+            return await loop.run_in_executor(None, insert, message)
         except WireError:
             log.exception("skipped %s", message)
             return None
@@ -140,4 +145,4 @@ def _insert_until_taken(insert: Callable[[Received], None], message: Received) -
             if not error.can_retry:
                 raise
             log.warning("%s: tried again in %s s", error, RETRY_S)
-            time.sleep(RETRY_S)
+            await asyncio.sleep(RETRY_S)

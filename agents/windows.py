@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from agents.app import Event, FaustApp, Received, Stream, TopicPartition, add_agent
-from agents.held import HeldMessages
+from agents.held import EndedCaptures, HeldMessages
 from infra.kafka import flush, send
 from infra.settings import Settings
 from schemas.enums import BatchKind
@@ -46,10 +46,13 @@ class WindowsStage:
         self._topic = settings.topic_name(WINDOW_PARTIALS)
         self._producer = producer
         self._open: dict[tuple[int, str], _OpenCapture] = {}
+        self._ended = EndedCaptures()
 
     def take(self, partition: int, header: BatchHeader, body: bytes) -> bool:
         """Process one message; return whether no capture is open on the partition any more."""
         key = (partition, header.capture_id)
+        if key in self._ended:
+            return self._is_idle(partition)
         capture = self._open.get(key)
         if capture is None:
             operator = PartitionWindows(header.window_ns, header.origin_ns, self._settings.lateness_ns)
@@ -59,10 +62,15 @@ class WindowsStage:
             self._feed(partition, capture, header, body)
         if header.kind is BatchKind.END:
             del self._open[key]
+            self._ended.add(key)
+        return self._is_idle(partition)
+
+    def _is_idle(self, partition: int) -> bool:
         return not any(open_partition == partition for open_partition, _ in self._open)
 
     def drop(self, partitions: set[int]) -> None:
         """Forget partitions that another worker has now."""
+        self._ended.forget(partitions)
         self._open = {key: value for key, value in self._open.items() if key[0] not in partitions}
 
     def _feed(self, partition: int, capture: _OpenCapture, header: BatchHeader, body: bytes) -> None:

@@ -6,6 +6,7 @@ import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 # Run as a script, Python looks for modules beside this file; ours are found from the checkout.
 _HERE = Path(__file__).resolve().parent
@@ -14,18 +15,20 @@ if sys.path and Path(sys.path[0]).resolve() == _HERE:
 
 import click  # noqa: E402
 
-from api.app import create_app, opened_store, start_background  # noqa: E402
+from api.app import StartBackground, create_app, opened_store, start_background  # noqa: E402
 from api.serve import listen, server_of, with_ports_of  # noqa: E402
 from infra.logging import set_up_logging  # noqa: E402
 from infra.settings import load_settings  # noqa: E402
 from schemas.errors import SpanwatchError  # noqa: E402
 
 
-def run(**overrides: object) -> None:
+def run(start: StartBackground | None = None, **overrides: object) -> None:
     """Serve on all configured ports until Ctrl-C.
 
     Parameters
     ----------
+    start : StartBackground or None
+        Starts what runs beside the API; None starts every registered service.
     **overrides
         Settings by name, as from a command line; None leaves a setting as it is.
 
@@ -42,7 +45,7 @@ def run(**overrides: object) -> None:
         # Opened here and not by the application, so that what cannot start is told in a sentence.
         with ExitStack() as opened:
             store = opened.enter_context(opened_store(settings))
-            start_background(settings, store, opened)
+            start_background(settings, store, opened, start)
             server_of(create_app(settings, store)).run(sockets=sockets)
     except KeyboardInterrupt:
         return
@@ -58,7 +61,7 @@ def run(**overrides: object) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="The only port to listen on.")
 def main(mode: str | None, pcap: Path | None, interface: str | None, host: str | None, port: int | None) -> None:
     """Start the whole service: broker, store, workers and the API on all configured ports."""
-    overrides = {
+    overrides: dict[str, Any] = {
         "mode": mode,
         "pcap": pcap,
         "interface": interface,

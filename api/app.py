@@ -133,17 +133,25 @@ def opened_store(settings: Settings) -> Store:
     return store
 
 
-def start_background(settings: Settings, store: Store, opened: ExitStack) -> None:
-    """Start the services registered under ``BACKGROUND_GROUP``; they stop when ``opened`` closes.
+def start_background(settings: Settings, store: Store, opened: ExitStack, start: StartBackground | None = None) -> None:
+    """Start what runs beside the API; it stops when ``opened`` closes.
+
+    Parameters
+    ----------
+    start : StartBackground or None
+        None starts the services registered under ``BACKGROUND_GROUP``.
 
     Raises
     ------
     SpanwatchError
         One of them cannot start.
     """
+    if start is not None:
+        opened.callback(start(settings, store).stop)
+        return
     found = metadata.entry_points(group=BACKGROUND_GROUP)
     if not found:
         logger.warning("No background service is registered: nothing will read captures.")
     for entry in found:
-        start: StartBackground = entry.load()
-        opened.callback(start(settings, store).stop)
+        registered: StartBackground = entry.load()
+        opened.callback(registered(settings, store).stop)

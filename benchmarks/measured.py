@@ -21,12 +21,15 @@ class Measured:
         Processor time of all processes together.
     peak_bytes : dict of str to int
         Largest resident size by process.
+    cpu_seconds_after : float
+        Processor time of what is still done when the answer is there.
     """
 
     packets: int
     seconds: float
     cpu_seconds: float
     peak_bytes: dict[str, int]
+    cpu_seconds_after: float = 0.0
 
     @property
     def packets_per_s(self) -> float:
@@ -37,6 +40,11 @@ class Measured:
     def cpu_us_per_packet(self) -> float:
         """Processor time per packet, µs, all cores together."""
         return self.cpu_seconds / self.packets * 1e6
+
+    @property
+    def cpu_us_after(self) -> float:
+        """Processor time per packet after the answer, µs."""
+        return self.cpu_seconds_after / self.packets * 1e6
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,7 @@ class Summary:
     fastest_packets_per_s: float
     seconds: float
     cpu_us_per_packet: float
+    cpu_us_after: float
     peak_mib: dict[str, float]
 
     @classmethod
@@ -67,6 +76,7 @@ class Summary:
             fastest_packets_per_s=max(rates),
             seconds=statistics.median(one.seconds for one in passes),
             cpu_us_per_packet=statistics.median(one.cpu_us_per_packet for one in passes),
+            cpu_us_after=statistics.median(one.cpu_us_after for one in passes),
             peak_mib={label: round(max(one.peak_bytes.get(label, 0) for one in passes) / 2**20, 1) for label in labels},
         )
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 import httpx
 
 from benchmarks.measured import Measured
-from benchmarks.processes import TreeWatch, cpu_seconds
+from benchmarks.processes import TreeWatch, cpu_seconds, until_idle
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 START_S, STOP_S, COMPUTE_S = 120.0, 20.0, 1800.0
@@ -104,9 +104,11 @@ class Stack:
         cpu_before_s = cpu_seconds(self.pid)
         with TreeWatch(self.pid) as watch:
             seconds = self.compute(path)
-        cpu_s = cpu_seconds(self.pid) - cpu_before_s
+        cpu_answered_s = cpu_seconds(self.pid)
+        until_idle(self.pid)
+        after_s = cpu_seconds(self.pid) - cpu_answered_s
         self._check(packets)
-        return Measured(packets, seconds, cpu_s, watch.peak_bytes)
+        return Measured(packets, seconds, cpu_answered_s - cpu_before_s, watch.peak_bytes, after_s)
 
     def _check(self, packets: int) -> None:
         capture = self._ask("GET", "/api/captures", params={"limit": 1})["captures"][0]

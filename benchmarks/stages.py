@@ -17,15 +17,15 @@ import pyarrow as pa
 
 from agents.storage import stored_batch
 from infra.store import Store
+from schemas.packets import MAX_BATCH_PACKETS
 from schemas.windows import WINDOW_SCHEMA
-from streams.capture import CHUNK_PACKETS
+from streams.capture import CHUNK_PACKETS, CapturePlan, Chunk, chunks
 from streams.conversations import ConversationTracker
 from streams.decode import decode
 from streams.files import open_capture
 from streams.merge import WindowMerger
 from streams.packets import NO_TIME_NS, Packets
 from streams.partials import PARTIAL_SCHEMA, PartialWindow, partials_from_arrow, partials_to_arrow
-from streams.split import split
 from streams.window_rows import window_rows
 from streams.windows import PartitionWindows
 from streams.wire import decode_packets, decode_table, encode_packets, encode_table, packets_of
@@ -74,37 +74,47 @@ class _Rig:
         self._trackers = [ConversationTracker() for _ in range(partitions)]
         self._merger = WindowMerger(partitions)
         self._operators: list[PartitionWindows] = []
-        self._origin_ns = self._newest_ns = NO_TIME_NS
+        self._origin_ns = 0
 
     def run(self, path: Path) -> None:
         """Push the whole file through."""
-        chunk = CHUNK_PACKETS if self._partitions == 1 else CHUNK_PACKETS * self._partitions
+        self._front(path)
+        plan = CapturePlan(self._capture_id, path.name, "", "bench", WINDOW_NS, self._partitions)
         with open_capture(path) as file:
-            blocks = iter(file.blocks(min(chunk, CHUNK_PACKETS * 4)))
-            while (block := self.watch.of("read", next, blocks, None)) is not None:
-                if self._origin_ns == NO_TIME_NS:
-                    self._origin_ns = self._newest_ns = int(block.ts_ns[0])
+            cut = chunks(file, plan)
+            while (chunk := self.watch.of("split", next, cut, None)) is not None:
+                if not self._operators:
+                    self._origin_ns = chunk.header.origin_ns
                     self._operators = [
                         PartitionWindows(WINDOW_NS, self._origin_ns, LATENESS_NS) for _ in self._trackers
                     ]
-                packets = self.watch.of("decode", decode, block, self._newest_ns)
-                self._newest_ns = packets.newest_ns(self._newest_ns)
-                self.packets += len(packets.ts_ns)
-                self._chunk(packets)
+                self.packets += len(chunk.packets.ts_ns)
+                self._chunk(chunk)
         for partition, operator in enumerate(self._operators):
             self._merge(partition, self.watch.of("windows", operator.flush))
         self._windows(self.watch.of("merge", self._merger.finish))
         self.watch.stop()
+        # Cutting a capture into chunks reads and decodes it as well.
+        self.watch.seconds["split"] -= self.watch.seconds["read"] + self.watch.seconds["decode"]
 
-    def _chunk(self, packets: Packets) -> None:
-        batches = self.watch.of("split", split, packets, self._partitions)
-        for partition, batch in enumerate(batches):
+    def _front(self, path: Path) -> None:
+        """Read and decode the file by itself, as the capture does inside."""
+        newest_ns = NO_TIME_NS
+        max_frames = min(CHUNK_PACKETS * self._partitions, MAX_BATCH_PACKETS)
+        with open_capture(path) as file:
+            blocks = iter(file.blocks(max_frames))
+            while (block := self.watch.of("read", next, blocks, None)) is not None:
+                newest_ns = self.watch.of("decode", decode, block, newest_ns).newest_ns(newest_ns)
+
+    def _chunk(self, chunk: Chunk) -> None:
+        clock_ns = chunk.header.clock_ns
+        for partition, batch in enumerate(chunk.batches):
             if batch is None:
-                closed = self.watch.of("windows", self._operators[partition].advance, self._newest_ns)
+                closed = self.watch.of("windows", self._operators[partition].advance, clock_ns)
             else:
                 body = self.watch.of("encode", encode_packets, batch)
                 read = self.watch.of("unpack", _unpack, body)
-                closed = self.watch.of("windows", self._operators[partition].feed, read, self._newest_ns)
+                closed = self.watch.of("windows", self._operators[partition].feed, read, clock_ns)
                 self.watch.of("tcp", self._trackers[partition].track, read)
                 self.watch.of("insert", self._insert_packets, partition, body)
             self._merge(partition, closed)

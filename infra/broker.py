@@ -275,8 +275,8 @@ def answering_cluster(bootstrap: str, timeout_s: float = 1.0) -> str | None:
     """Return the id of the cluster that answers a metadata request there, None when none does."""
     if is_free(int(bootstrap.rpartition(":")[2])):
         return None
-    quiet = logging.Logger("rdkafka", logging.CRITICAL)
-    client = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": round(timeout_s * 1000)}, logger=quiet)
+    timeout_ms = round(timeout_s * 1000)
+    client = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": timeout_ms, "log_level": 2})
     try:
         metadata = client.list_topics(timeout=timeout_s)
     except KafkaException:

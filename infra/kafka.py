@@ -48,11 +48,7 @@ SEGMENT_BYTES = 128 * MIB
 T = TypeVar("T")
 
 
-_silent = logging.Logger("kafka, not there yet", logging.CRITICAL + 1)
-"""librdkafka reports each refused connection; while a broker starts that says nothing."""
-
-
-def client_config(settings: Settings, logger: logging.Logger | None = None) -> dict[str, Any]:
+def client_config(settings: Settings) -> dict[str, Any]:
     """Return what every confluent-kafka client of ours is made with; raises ``BrokerError`` without a broker.
 
     A broker that is being started again is tried often: 20 ms to 1 s apart instead of up to 10 s.
@@ -62,9 +58,9 @@ def client_config(settings: Settings, logger: logging.Logger | None = None) -> d
         "client.id": f"spanwatch@{settings.sensor}",
         "reconnect.backoff.ms": 20,
         "reconnect.backoff.max.ms": 1000,
-        # Errors alone: its warnings are about what it tries again by itself.
-        "log_level": 3,
-        "logger": logger or logging.getLogger("kafka"),
+        # What goes wrong comes back from the call; librdkafka's own lines tell each refused connection. A
+        # logger of Python's would be called from librdkafka's thread, also while a short-lived client goes.
+        "log_level": 2,
     }
 
 
@@ -81,7 +77,7 @@ def wait_until_reachable(settings: Settings, timeout_s: float = 30.0) -> str:
     while True:
         left_s = end_s - time.monotonic()
         try:
-            client = client or AdminClient(client_config(settings, _silent))
+            client = client or AdminClient(client_config(settings))
             return str(client.list_topics(timeout=max(min(left_s, 1.0), 0.01)).cluster_id)
         except KafkaException as error:
             if left_s <= 0:
@@ -202,6 +198,9 @@ def producer(settings: Settings) -> Producer:
     return Producer(
         {
             **client_config(settings),
+            # Errors alone: its warnings are about what it tries again by itself.
+            "log_level": 3,
+            "logger": logging.getLogger("kafka"),
             "enable.idempotence": True,
             "compression.type": "none",
             "linger.ms": 2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,11 +14,16 @@ from infra.kafka import REQUEST_TIMEOUT_S, call, client_config
 from infra.settings import Settings
 from schemas.topics import Topic
 
+log = logging.getLogger(__name__)
+
 MAX_BEHIND = 128
 """Messages that the store may be behind a file being read: some 450 MB on the broker's disk."""
 
 LOOK_S = 0.2
 """Pause between two looks at a group that is too far behind, s."""
+
+PATIENCE_S = 10.0
+"""Wait after which it is said whom a reader waits for, s."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +88,20 @@ class BackPressure:
         self._since_look += sent
         if self._since_look < self._max_messages // 4:
             return
-        while sum(row.messages for row in lag(self._settings, self._group, [self._topic], self._admin)) > (
-            self._max_messages
-        ):
+        waited_s = 0.0
+        while self._behind() > self._max_messages:
             time.sleep(LOOK_S)
+            waited_s += LOOK_S
+            if waited_s >= PATIENCE_S:
+                log.warning("waiting for %s, which is far behind; is it running?", self._group)
+                waited_s = 0.0
         self._since_look = 0
 
+    def _behind(self) -> int:
+        return sum(row.messages for row in lag(self._settings, self._group, [self._topic], self._admin))
 
-def lag(
-    settings: Settings, group: str, topics: Iterable[Topic], admin: AdminClient | None = None
-) -> list[KafkaLag]:
+
+def lag(settings: Settings, group: str, topics: Iterable[Topic], admin: AdminClient | None = None) -> list[KafkaLag]:
     """Return how far a consumer group is behind on each partition of the topics, in order.
 
     Parameters

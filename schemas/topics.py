@@ -40,9 +40,6 @@ WINDOW_PARTIALS = Topic("window-partials", True, DAY_S, False, "Partial windows 
 WINDOWS = Topic("windows", True, 7 * DAY_S, False, "Merged windows (Arrow IPC), key = capture id.")
 CAPTURES = Topic("captures", True, 7 * DAY_S, False, "State and ledger of captures (JSON), key = capture id.")
 CAPTURE_REQUESTS = Topic("capture-requests", True, DAY_S, False, "Files to read (JSON), key = capture id.")
-OPERATOR_STATE = Topic(
-    "operator-state", True, -1, True, "Snapshots of operators' state with the input offset they stand for."
-)
 
 WORKER_GROUP = "worker"
 """Consumer group of the computing agents, before the prefix from the settings."""
@@ -50,4 +47,4 @@ WORKER_GROUP = "worker"
 STORAGE_GROUP = "storage"
 """Consumer group of the storage agents, before the prefix from the settings."""
 
-TOPICS: tuple[Topic, ...] = (PACKETS, WINDOW_PARTIALS, WINDOWS, CAPTURES, CAPTURE_REQUESTS, OPERATOR_STATE)
+TOPICS: tuple[Topic, ...] = (PACKETS, WINDOW_PARTIALS, WINDOWS, CAPTURES, CAPTURE_REQUESTS)

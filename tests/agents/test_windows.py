@@ -49,3 +49,14 @@ def test_a_partition_that_was_taken_away_is_forgotten(tmp_path: Path) -> None:
     stage.take(0, header(seq=0), body(packets([row()])))
     stage.drop({0})
     assert stage.take(0, header(BatchKind.END, seq=1), b"")
+
+
+def test_the_tail_of_a_second_sender_does_not_open_a_capture_again(tmp_path: Path) -> None:
+    out = unconnected_producer()
+    stage = stage_with(out, tmp_path)
+    stage.take(0, header(seq=0), body(packets([row()])))
+    stage.take(0, header(BatchKind.END, seq=1), b"")
+    sent = len(out)
+    assert stage.take(0, header(seq=0, clock_ns=90 * SECOND), body(packets([row()])))
+    assert stage.take(0, header(BatchKind.END, seq=1), b"")
+    assert len(out) == sent

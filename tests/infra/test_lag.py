@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -7,7 +8,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from infra.broker import Broker
 from infra.kafka import client_config, create_topics, flush, producer, send
-from infra.lag import KafkaLag, lag
+from infra.lag import BackPressure, KafkaLag, lag
 from infra.settings import Settings, load_settings
 from schemas.topics import DAY_S, Topic
 
@@ -42,3 +43,25 @@ def test_lag_is_what_was_produced_less_what_was_committed(stack: Settings) -> No
 
 def test_a_topic_that_does_not_exist_has_no_lag(stack: Settings) -> None:
     assert lag(stack, "reader", [Topic("absent", True, DAY_S, False, "Not there.")]) == []
+
+
+def test_a_reader_waits_until_the_group_has_caught_up(stack: Settings) -> None:
+    topic = Topic("pressure", False, DAY_S, False, "A topic of this test.")
+    create_topics(stack, [topic])
+    name, group = stack.topic_name(topic), stack.group_name("slow")
+    out = producer(stack)
+    for _ in range(20):
+        send(out, name, b"x", partition=0)
+    flush(out)
+    pressure = BackPressure(stack, group, topic, max_messages=8)
+    pressure.wait(1)  # too few to matter: the broker is not even asked
+
+    waiting = threading.Thread(target=pressure.wait, args=(20,))
+    waiting.start()
+    waiting.join(1.0)
+    assert waiting.is_alive()
+    consumer = Consumer({**client_config(stack), "group.id": group})
+    consumer.commit(offsets=[TopicPartition(name, 0, 12)], asynchronous=False)
+    waiting.join(10.0)
+    assert not waiting.is_alive()
+    consumer.close()

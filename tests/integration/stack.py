@@ -18,8 +18,11 @@ import httpx
 import psutil
 
 from api.remote import RemoteStack
+from infra.broker import bootstrap_servers
+from infra.kafka import wait_until_reachable
 from infra.ports import is_free
 from infra.settings import load_settings
+from schemas.errors import BrokerError
 
 START_S = 90.0
 STOP_S = 5.0
@@ -53,7 +56,7 @@ class Stack:
             "SPANWATCH_PORTS": ",".join(map(str, ports)),
             "SPANWATCH_DATA_ROOTS": os.pathsep.join(map(str, (folder, *roots))),
         }
-        self.settings = load_settings(state=self.state, ports=ports)
+        self.settings = load_settings(state=self.state, ports=ports, kafka="")
         self.remote = RemoteStack(self.settings)
         self._output = folder / "up.out"
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,16 +73,30 @@ class Stack:
         return found
 
     def start(self, *options: str) -> None:
-        """Start it and wait until it answers."""
+        """Start it with `spanwatch up` and wait until it answers."""
+        self.start_with([sys.executable, "-m", "spanwatch", "up", *options])
+
+    def start_with(self, command: list[str], cwd: Path | None = None) -> None:
+        """Start it with another command and wait until it answers."""
+        self._output.parent.mkdir(parents=True, exist_ok=True)
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "spanwatch", "up", *options],
+                command,
                 env=self.environment,
+                cwd=cwd,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        until(self.remote.is_up, START_S, self.said)
+        until(lambda: not self.is_running or self.remote.is_up(), START_S, self.said)
+        assert self.is_running, self.said()
+
+    def bootstrap(self) -> str | None:
+        """Return where this stack's own broker answers, None while it does not."""
+        try:
+            return wait_until_reachable(self.settings, 0.5) and bootstrap_servers(self.settings)
+        except BrokerError:
+            return None
 
     @property
     def is_running(self) -> bool:
