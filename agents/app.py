@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import faust
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
-from mode.threads import ServiceThread, WorkerThread
 
+from agents.transport import App
 from infra.broker import bootstrap_servers
 from infra.settings import Settings
 from schemas.topics import MAX_MESSAGE_BYTES, Topic
@@ -71,22 +70,11 @@ STOP_S = 2.0
 """How long an application may take to stop, s; what was not committed is done again after the start."""
 
 
-class _DaemonThread(WorkerThread):
-    """A consumer's thread that cannot keep the process alive: soon after a start Faust may fail to end it."""
-
-    def __init__(self, service: ServiceThread, **options: Any) -> None:
-        super().__init__(service, **options)
-        self.daemon = True
-
-
-AIOKafkaConsumerThread.Worker = _DaemonThread
-
-
 def make_app(settings: Settings, name: str) -> FaustApp:
     """Return a Faust application named ``name``; so is its consumer group, behind the prefix."""
     datadir = settings.state / "faust" / name
     datadir.mkdir(parents=True, exist_ok=True)
-    return faust.App(
+    return App(
         settings.group_name(name),
         broker=[f"aiokafka://{server}" for server in bootstrap_servers(settings).split(",")],
         datadir=datadir,

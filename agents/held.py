@@ -21,7 +21,7 @@ class HeldMessages:
     def hold(self, event: Event) -> None:
         """Keep an event unacknowledged, without its body."""
         message = event.message
-        message.value = b""
+        message.value = event.value = b""
         self._messages[message.partition].append(event)
 
     def release(self, partition: int) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 import pyarrow as pa
 
-from agents.app import FaustApp, Received, Stream, add_agent
+from agents.app import Event, FaustApp, Received, Stream, add_agent
 from agents.merge import LEDGER_ROWS
 from infra.settings import Settings
 from infra.store import Store
 from schemas.captures import CAPTURE_SCHEMA, LEDGER_SCHEMA, CaptureEvent, LedgerRow
 from schemas.enums import BatchKind, Hop
 from schemas.errors import StoreError, WireError
-from schemas.packets import STORED_PACKET_COLUMNS, first_event_id
+from schemas.packets import STORED_PACKET_SCHEMA, first_event_id
 from schemas.topics import CAPTURES, PACKETS, WINDOWS, Topic
 from schemas.windows import WINDOW_SCHEMA
 from streams.wire import BatchHeader, decode_packets, decode_table
@@ -45,8 +45,7 @@ def stored_batch(batch: pa.RecordBatch, capture_id: str, partition: int, offset:
     capture_ids = pa.DictionaryArray.from_arrays(zeros, pa.array([capture_id]))
     first = first_event_id(partition, offset)
     event_ids = pa.array(np.arange(first, first + n_packets, dtype=np.uint64))
-    names = [column.name for column in STORED_PACKET_COLUMNS]
-    return pa.RecordBatch.from_arrays([capture_ids, event_ids, *batch.columns], names=names)
+    return pa.RecordBatch.from_arrays([capture_ids, event_ids, *batch.columns], schema=STORED_PACKET_SCHEMA)
 
 
 class StorageStage:
@@ -123,11 +122,25 @@ def add_storage_agents(app: FaustApp, settings: Settings, store: Store) -> None:
 
 
 def _storing(insert: Callable[[Received], None]) -> Callable[[Stream], Awaitable[None]]:
-    """Return an agent that acknowledges a message once ClickHouse has acknowledged its rows."""
+    """Return an agent that acknowledges a message once ClickHouse has acknowledged its rows.
+
+    The partitions' inserts run side by side; within a partition they keep the order of messages.
+    """
 
     async def store(stream: Stream) -> None:
-        async for event in stream.events():
-            await _insert_until_taken(insert, Received.of(event))
+        running: dict[int, asyncio.Task[None]] = {}
+
+        async def store_one(event: Event, message: Received) -> None:
+            await _insert_until_taken(insert, message)
+            event.ack()
+
+        # The group ends the agent with the first insert that fails for good.
+        async with asyncio.TaskGroup() as inserts:
+            async for event in stream.noack().events():
+                message = Received.of(event)
+                if message.partition in running:
+                    await running[message.partition]
+                running[message.partition] = inserts.create_task(store_one(event, message))
 
     return store
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from infra import store_migrations
+from infra.native import encode_native, has_native_form
 from infra.store_clients import Clients, refused
 from schemas.tables import TABLES
 
@@ -166,14 +167,16 @@ class Store:
         """
         if rows.num_rows == 0:
             return
+        is_native = isinstance(rows, pa.RecordBatch) and has_native_form(rows.schema)
+        body, form = (encode_native(rows), "Native") if is_native else (_arrow_stream(rows), "ArrowStream")
         with self._clients.client() as client:
             try:
                 client.raw_insert(
                     table,
                     rows.schema.names,
-                    _arrow_stream(rows),
+                    body,
                     settings={**_INSERT_SETTINGS, "insert_deduplication_token": token},
-                    fmt="ArrowStream",
+                    fmt=form,
                 )
             except ClickHouseError as error:
                 raise refused(error, f"an insert into {table}") from error

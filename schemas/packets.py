@@ -61,6 +61,9 @@ STORED_PACKET_COLUMNS: tuple[Column, ...] = (
 )  # fmt: skip
 """Columns of ``packet_logs``: the batch's, and what storage adds."""
 
+STORED_PACKET_SCHEMA: pa.Schema = arrow_schema(STORED_PACKET_COLUMNS)
+"""Arrow schema of what is inserted into ``packet_logs``."""
+
 PARTITION_BITS = 7
 OFFSET_BITS = 28
 ROW_BITS = 18

@@ -142,7 +142,7 @@ insert in the kernel."""
 _COMPACT = ("min_bytes_for_wide_part", "67108864")
 """The largest insert (262,144 packets, 28 MB) stays one compact part instead of two files for every column."""
 
-_FEWER_MERGES = ("merge_selector_base", "20")
+_FEWER_MERGES = ("merge_selector_base", "200")
 """Merges wait for about this many parts of a size (5 is the default): merging cost more than inserting. The number is
 lowered by ClickHouse itself as parts get older, so a quiet store is still merged down."""
 

@@ -42,4 +42,4 @@ ENGINE = MergeTree
 PARTITION BY positiveModulo(intDiv(ts_ns, 86400000000000), 64)
 ORDER BY (capture_id, ts_ns, event_id)
 TTL inserted_at + toIntervalDay({packets_ttl_days})
-SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 67108864, min_bytes_for_wide_part = 67108864, merge_selector_base = 20, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_full_part_storage = 67108864, min_bytes_for_wide_part = 67108864, merge_selector_base = 200, ttl_only_drop_parts = 1;
