@@ -6,6 +6,7 @@ The API computes nothing itself: it puts a request on the broker and watches the
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from api.rows import CaptureNow, Progress
 from infra.store import Store
 from schemas.captures import CaptureRequest
 from schemas.enums import CaptureState
+
+log = logging.getLogger(__name__)
 
 RequestCapture = Callable[[CaptureRequest], None]
 """Hands a request to whoever reads files; returns when it is safe, raises BrokerError when it is not."""
@@ -82,6 +85,7 @@ class Computations:
         self._request_capture = request_capture
         self._stall_s = stall_s
         self._busy: set[str] = set()
+        self._deletions: set[asyncio.Task[None]] = set()
 
     async def compute(self, file: NamedFile, window_s: float, *, force: bool) -> Computed:
         """Return the computed file, from the store when it is there and ``force`` is not set.
@@ -104,10 +108,21 @@ class Computations:
             done = await self._run(file, fingerprint, window_s)
             # Only now: until the new capture is complete, readers still have the older one.
             for capture in older:
-                await asyncio.to_thread(self._store.delete_capture, capture.capture_id)
+                self._delete_later(capture.capture_id)
             return await self._computed(done, from_cache=False)
         finally:
             self._busy.discard(fingerprint)
+
+    def _delete_later(self, capture_id: str) -> None:
+        """Remove a capture without keeping the answer waiting; what a stop leaves of it goes with the next one."""
+        task = asyncio.create_task(asyncio.to_thread(self._store.delete_capture, capture_id))
+        self._deletions.add(task)
+        task.add_done_callback(self._deleted)
+
+    def _deleted(self, task: asyncio.Task[None]) -> None:
+        self._deletions.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.warning("an older capture is not deleted yet: %s", error)
 
     async def _computed(self, capture: CaptureNow, *, from_cache: bool) -> Computed:
         count = await asyncio.to_thread(queries.window_count, self._store, capture.capture_id)
