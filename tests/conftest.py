@@ -17,7 +17,7 @@ def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def store(store_folder: Path) -> Iterator[Store]:
+def session_store(store_folder: Path) -> Iterator[Store]:
     """A migrated embedded store.
 
     A process has one engine on one folder, so there is one store for the whole run: tests keep apart by using
@@ -26,3 +26,9 @@ def store(store_folder: Path) -> Iterator[Store]:
     with Store.open(f"chdb://{store_folder}") as opened:
         opened.migrate()
         yield opened
+
+
+@pytest.fixture(scope="session")
+def store(session_store: Store) -> Store:
+    """The store, for tests that use capture ids of their own."""
+    return session_store

@@ -9,18 +9,22 @@ from infra.store import Store
 from tests.api.stack import Running, running, settings_in
 
 
+def empty(store: Store) -> None:
+    for table in ("captures", "ledger", "windows", "packet_logs"):
+        store.command(f"TRUNCATE TABLE {table}")
+
+
 @pytest.fixture(scope="module")
-def module_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with Store.open(f"chdb://{tmp_path_factory.mktemp('store')}") as store:
-        store.migrate()
-        yield store
+def module_store(session_store: Store) -> Store:
+    """The store of the whole run, without what other tests left there."""
+    empty(session_store)
+    return session_store
 
 
 @pytest.fixture
 def store(module_store: Store) -> Iterator[Store]:
     yield module_store
-    for table in ("captures", "ledger", "windows", "packet_logs"):
-        module_store.command(f"TRUNCATE TABLE {table}")
+    empty(module_store)
 
 
 @pytest.fixture
