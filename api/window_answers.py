@@ -143,7 +143,7 @@ class WindowAnswer(BaseModel):
     hosts: Count = Field(description="Distinct addresses.")
     undecoded: dict[str, int] = Field(description="Packets not fully decoded, by reason.")
     late_packets: Count = Field(description="Packets counted after the watermark had passed the window.")
-    is_complete: bool = Field(description="Whether every packet that the capture saw is counted.")
+    is_complete: bool = Field(description="Whether no packet of it is known to be missing; see `lost_upstream`.")
     lost_upstream: Count = Field(description="At least so many packets were lost before the capture.")
 
     @classmethod

@@ -49,7 +49,7 @@ WINDOW_COLUMNS: tuple[Column, ...] = (
     Column("tcp_analysis", _COUNTS, _CH_COUNTS, "ZSTD(1)", "Segments by Wireshark's verdict (enum TcpAnalysis, lower case); absent means 0."),
     Column("undecoded", _COUNTS, _CH_COUNTS, "ZSTD(1)", "Packets by decode status (lower case), OK left out."),
     Column("late_packets", pa.uint64(), "UInt64", "T64, ZSTD(1)", "Packets that came after the watermark had passed the window."),
-    Column("is_complete", pa.bool_(), "Bool", "", "Whether every packet that the capture saw in it is counted."),
+    Column("is_complete", pa.bool_(), "Bool", "", "Whether no packet of it is known to be missing (see lost_upstream)."),
     Column("lost_upstream", pa.uint64(), "UInt64", "T64, ZSTD(1)", "ACKed TCP segments never seen: at least so many packets were lost before the capture."),
 )  # fmt: skip
 """Columns of the ``windows`` topic and table, in order."""

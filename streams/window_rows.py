@@ -47,7 +47,6 @@ def window_rows(capture_id: str, window_ns: int, origin_ns: int, windows: Sequen
                 "version": window.records,
                 "window_start_ns": start_ns,
                 "window_end_ns": start_ns + window_ns,
-                "is_complete": True,
                 **_traffic(window),
                 **_round_trips(window),
                 **_connections(window.conversations),
@@ -145,4 +144,5 @@ def _quality(window: PartialWindow) -> dict[str, Any]:
             if status is not DecodeStatus.OK and window.statuses[status]
         ],
         "lost_upstream": verdicts[TcpAnalysis.ACK_LOST_SEGMENT],
+        "is_complete": not verdicts[TcpAnalysis.ACK_LOST_SEGMENT],
     }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from confluent_kafka import Producer
 
+from agents.app import Received
+from agents.stateful import Stage
 from schemas.enums import BatchKind
 from streams.packets import Packets
 from streams.split import split
-from streams.wire import BatchHeader, encode_packets
+from streams.wire import BatchHeader, PartialHeader, encode_packets
 
 SECOND = 1_000_000_000
 
@@ -22,6 +24,12 @@ def body(packets: Packets) -> bytes:
     (batch,) = split(packets, 1)
     assert batch is not None
     return encode_packets(batch)
+
+
+def take(stage: Stage, partition: int, header: BatchHeader | PartialHeader, content: bytes) -> bool:
+    """Hand a message to a stage; return whether its partition is idle then."""
+    headers = {name: value for name, value in header.to_kafka() if isinstance(value, bytes)}
+    return stage.take(Received("topic", partition, 0, headers, content))
 
 
 def unconnected_producer() -> Producer:

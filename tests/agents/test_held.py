@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from agents.app import Event
-from agents.held import MAX_ENDED, EndedCaptures, HeldMessages
+from agents.held import HeldMessages
 
 
 @dataclass
@@ -51,21 +51,3 @@ def test_forgotten_messages_are_never_acknowledged() -> None:
     messages.release(0)
     messages.release(1)
     assert [event.acked for event in events] == [[], [1]]
-
-
-def test_captures_that_ended_are_remembered_per_partition() -> None:
-    ended = EndedCaptures()
-    ended.add((0, "a"))
-    ended.add((1, "a"))
-    ended.forget({1})
-    assert (0, "a") in ended
-    assert (1, "a") not in ended
-    assert (0, "b") not in ended
-
-
-def test_only_the_newest_ends_are_remembered() -> None:
-    ended = EndedCaptures()
-    for number in range(MAX_ENDED + 1):
-        ended.add((0, str(number)))
-    assert (0, "0") not in ended
-    assert (0, str(MAX_ENDED)) in ended

@@ -11,7 +11,7 @@ from schemas.errors import WireError
 from streams.partials import partials_to_arrow
 from streams.windows import PartitionWindows
 from streams.wire import PartialHeader, encode_table
-from tests.agents.messages import SECOND, header, unconnected_producer
+from tests.agents.messages import SECOND, header, take, unconnected_producer
 from tests.streams.traffic import packets, row
 
 
@@ -27,9 +27,9 @@ def partial_header(partition: int, seq: int = 0, kind: BatchKind = BatchKind.DAT
 def test_windows_are_sent_when_every_partition_has_closed_them(tmp_path: Path) -> None:
     out = unconnected_producer()
     stage = MergeStage(load_settings(state=tmp_path), out)
-    stage.take(0, partial_header(0), partial_body())
+    take(stage, 0, partial_header(0), partial_body())
     assert len(out) == 0
-    stage.take(0, partial_header(1), partial_body())
+    take(stage, 0, partial_header(1), partial_body())
     assert len(out) == 1
 
 
@@ -37,7 +37,7 @@ def test_partial_windows_that_are_sent_again_count_once(tmp_path: Path) -> None:
     out = unconnected_producer()
     stage = MergeStage(load_settings(state=tmp_path), out)
     for partition in (0, 1, 1, 0):
-        stage.take(0, partial_header(partition), partial_body())
+        take(stage, 0, partial_header(partition), partial_body())
     assert len(out) == 1
 
 
@@ -45,11 +45,11 @@ def test_a_capture_is_over_when_every_partition_has_ended(tmp_path: Path) -> Non
     out = unconnected_producer()
     stage = MergeStage(load_settings(state=tmp_path), out)
     empty = encode_table(partials_to_arrow([]))
-    assert not stage.take(0, partial_header(0, kind=BatchKind.END), empty)
-    assert stage.take(0, partial_header(1, kind=BatchKind.END), empty)
+    assert not take(stage, 0, partial_header(0, kind=BatchKind.END), empty)
+    assert take(stage, 0, partial_header(1, kind=BatchKind.END), empty)
 
 
 def test_a_body_that_is_no_table_is_an_error_of_the_message(tmp_path: Path) -> None:
     stage = MergeStage(load_settings(state=tmp_path), unconnected_producer())
     with pytest.raises(WireError):
-        stage.take(0, partial_header(0), b"no Arrow stream")
+        take(stage, 0, partial_header(0), b"no Arrow stream")

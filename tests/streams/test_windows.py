@@ -198,3 +198,19 @@ def test_later_fragments_are_no_conversation_of_their_own() -> None:
     (found,) = whole(packets([first, later]))
     assert found["connections_total"] == 1
     assert found["top_src_bytes"] == [{"ip": "10.0.0.1", "bytes": 200}]
+
+
+def test_acknowledged_data_that_was_never_seen_makes_a_window_incomplete() -> None:
+    there = {"src_port": 40_000, "dst_port": 80}
+    back = {"src": 2, "dst": 1, "src_port": 80, "dst_port": 40_000}
+    handshake = [
+        row(**there, tcp_flags=SYN, tcp_seq=100, tcp_ack=0),
+        row(**back, tcp_flags=SYN | ACK, tcp_seq=500, tcp_ack=101),
+        row(**there, tcp_seq=101, tcp_ack=501),
+        row(**there, tcp_seq=101, tcp_ack=501, payload_bytes=100),
+    ]
+    (seen,) = whole(packets(handshake))
+    assert seen["is_complete"]
+    (missing,) = whole(packets([*handshake, row(**back, tcp_seq=501, tcp_ack=301)]))
+    assert missing["lost_upstream"] == 1
+    assert not missing["is_complete"]
