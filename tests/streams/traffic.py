@@ -23,6 +23,7 @@ def row(**values: Any) -> Row:
     defaults: Row = {"ts_ns": 0, "src": 1, "dst": 2, "src_port": 40_000, "dst_port": 80}
     defaults |= {"protocol": TCP, "ether_type": 0x0800, "length_bytes": 100, "payload_bytes": 0}
     defaults |= {"tcp_flags": ACK, "tcp_seq": 1, "tcp_ack": 1, "tcp_window_bytes": 1000}
+    defaults |= {"ip_header_bytes": 20, "l4_header_bytes": 20}
     return defaults | values
 
 
