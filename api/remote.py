@@ -78,8 +78,8 @@ class RemoteStack:
         return self._ask("POST", path, json=body)
 
     def capture(self, capture_id: str) -> Answer | None:
-        """Return where a capture stands, or None while the store does not know it."""
-        found = self._client.get(f"/api/captures/{capture_id}")
+        """Return where a capture stands, or None while the store does not know it; raises ``NoAnswerError``."""
+        found = self._send("GET", f"/api/captures/{capture_id}")
         return dict(found.json()) if found.status_code == httpx.codes.OK else None
 
     def until_stored(self, capture_id: str, stall_s: float = 60.0) -> Iterator[Answer | None]:
@@ -115,11 +115,14 @@ class RemoteStack:
                 return windows
 
     def _ask(self, method: str, path: str, **request: Any) -> Answer:
-        try:
-            answer = self._client.request(method, path, **request)
-        except httpx.HTTPError as error:
-            raise NoAnswerError(f"Nothing answers at {self.url}: start it with `spanwatch up`.") from error
+        answer = self._send(method, path, **request)
         body = answer.json()
         if answer.is_error:
             raise SpanwatchError(str(body.get("message") or body.get("error") or answer.reason_phrase))
         return dict(body)
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, path, **request)
+        except httpx.HTTPError as error:
+            raise NoAnswerError(f"Nothing answers at {self.url}: start it with `spanwatch up`.") from error

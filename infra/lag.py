@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, TopicPartition
 
 from infra.kafka import REQUEST_TIMEOUT_S, call, client_config
 from infra.settings import Settings
+from schemas.errors import BrokerError
 from schemas.topics import Topic
 
 log = logging.getLogger(__name__)
@@ -54,15 +54,58 @@ class KafkaLag:
         return self.end - (self.committed or 0)
 
 
-class BackPressure:
-    """Holds a fast producer back while a consumer group is far behind.
+class GroupOffsets:
+    """Asks how far a consumer group is behind, again and again.
+
+    A consumer that never subscribes asks without joining the group, and answers in the caller's thread: the
+    administrative client answers from a thread of librdkafka's, which may outlive the interpreter.
 
     Parameters
     ----------
     settings : Settings
         Which broker, and the topics' prefix.
     group : str
-        The group's name on the broker.
+        The group's name on the broker (``Settings.group_name``).
+    """
+
+    def __init__(self, settings: Settings, group: str) -> None:
+        self._settings = settings
+        self._group = group
+        self._consumer = Consumer({**client_config(settings), "group.id": group, "enable.auto.commit": False})
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close()
+
+    def lag(self, topics: Iterable[Topic]) -> list[KafkaLag]:
+        """Return how far the group is behind on each partition of the topics, in order.
+
+        Raises
+        ------
+        BrokerError
+            Kafka cannot be reached.
+        """
+        known = call(lambda: self._consumer.list_topics(timeout=REQUEST_TIMEOUT_S)).topics
+        names = [name for name in map(self._settings.topic_name, topics) if name in known]
+        parts = [TopicPartition(name, number) for name in names for number in sorted(known[name].partitions)]
+        if not parts:
+            return []
+        committed = call(lambda: self._consumer.committed(parts, timeout=REQUEST_TIMEOUT_S))
+        return [self._row(part.topic, part.partition, part.offset) for part in committed]
+
+    def _row(self, topic: str, partition: int, committed: int) -> KafkaLag:
+        part = TopicPartition(topic, partition)
+        _, end = call(lambda: self._consumer.get_watermark_offsets(part, timeout=REQUEST_TIMEOUT_S))
+        return KafkaLag(self._group, topic, partition, committed if committed >= 0 else None, end)
+
+
+class BackPressure:
+    """Holds a fast producer back while a consumer group is far behind.
+
+    Parameters
+    ----------
+    settings, group
+        See ``GroupOffsets``.
     topic : Topic
         What the group reads.
     max_messages : int
@@ -70,12 +113,15 @@ class BackPressure:
     """
 
     def __init__(self, settings: Settings, group: str, topic: Topic, max_messages: int = MAX_BEHIND) -> None:
-        self._settings = settings
+        self._offsets = GroupOffsets(settings, group)
         self._group = group
         self._topic = topic
         self._max_messages = max_messages
-        self._admin = AdminClient(client_config(settings))
         self._since_look = 0
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._offsets.close()
 
     def wait(self, sent: int) -> None:
         """Return once there is room for more.
@@ -98,37 +144,17 @@ class BackPressure:
         self._since_look = 0
 
     def _behind(self) -> int:
-        return sum(row.messages for row in lag(self._settings, self._group, [self._topic], self._admin))
+        try:
+            return sum(row.messages for row in self._offsets.lag([self._topic]))
+        except BrokerError:
+            # A broker that does not answer holds the producer back by itself: its queue is bounded.
+            return 0
 
 
-def lag(settings: Settings, group: str, topics: Iterable[Topic], admin: AdminClient | None = None) -> list[KafkaLag]:
-    """Return how far a consumer group is behind on each partition of the topics, in order.
-
-    Parameters
-    ----------
-    group : str
-        Its name on the broker (``Settings.group_name``).
-    admin : AdminClient, optional
-        A client to ask with; otherwise one is made.
-
-    Raises
-    ------
-    BrokerError
-        Kafka cannot be reached.
-    """
-    admin = admin or AdminClient(client_config(settings))
-    known = call(lambda: admin.list_topics(timeout=REQUEST_TIMEOUT_S)).topics
-    names = [name for name in map(settings.topic_name, topics) if name in known]
-    parts = [TopicPartition(name, number) for name in names for number in sorted(known[name].partitions)]
-    if not parts:
-        return []
-    request = ConsumerGroupTopicPartitions(group, [TopicPartition(p.topic, p.partition) for p in parts])
-    answer = call(lambda: admin.list_consumer_group_offsets([request]))[group].result()
-    committed = {(p.topic, p.partition): p.offset for p in answer.topic_partitions or []}
-    ends = call(lambda: admin.list_offsets({part: OffsetSpec.latest() for part in parts}))
-    rows = []
-    for part, future in ends.items():
-        offset = committed.get((part.topic, part.partition), -1)
-        end = future.result().offset
-        rows.append(KafkaLag(group, part.topic, part.partition, offset if offset >= 0 else None, end))
-    return rows
+def lag(settings: Settings, group: str, topics: Iterable[Topic]) -> list[KafkaLag]:
+    """Return how far a consumer group is behind on each partition of the topics; see ``GroupOffsets``."""
+    offsets = GroupOffsets(settings, group)
+    try:
+        return offsets.lag(topics)
+    finally:
+        offsets.close()

@@ -301,6 +301,7 @@ class CaptureRun:
         for partition in range(self._plan.partitions):
             self._send(partition, replace(end, kind=BatchKind.END, seq=self._seq), b"", 0)
         flush(self._producer)
+        self._pressure.close()
         self._raise_failure()
         self.row = self.row.model_copy(
             update={

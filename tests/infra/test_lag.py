@@ -65,3 +65,4 @@ def test_a_reader_waits_until_the_group_has_caught_up(stack: Settings) -> None:
     waiting.join(10.0)
     assert not waiting.is_alive()
     consumer.close()
+    pressure.close()
