@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from api.api_server import run as serve
 from api.compute import new_capture_id
 from api.files import NamedFile
 from api.remote import NoAnswerError, RemoteStack
-from api.report import ledger_table, report
+from api.report import captures_table, last_window, ledger_table, report
 from infra.broker import Broker, bootstrap_servers
 from infra.kafka import create_topics, producer, wait_until_reachable
 from infra.lag import lag
@@ -394,7 +393,7 @@ def status(capture_id: str | None) -> None:
     settings = load_settings()
     with RemoteStack(settings) as stack:
         captures = stack.get("/api/captures", limit=5)["captures"]
-        out.print(_captures_table(captures))
+        out.print(captures_table(captures))
         out.print(_lag_table(settings))
         chosen = capture_id or (captures[0]["capture_id"] if captures else None)
         if chosen is None:
@@ -403,27 +402,8 @@ def status(capture_id: str | None) -> None:
         windows = stack.get("/api/metrics/", capture=chosen, limit=1)
         if windows["total"]:
             last = stack.get(f"/api/metrics/{windows['total'] - 1}", capture=chosen)
-            ended = datetime.fromtimestamp(last["window_end"], UTC)
-            traffic = f"{last['record_count']:,} packets, {last['bandwidth']['avg_bits_per_s']:,.0f} bit/s"
-            out.print(
-                f"Last window of {chosen}: number {last['window_id']}, to {ended:%Y-%m-%d %H:%M:%S} UTC: {traffic}"
-            )
+            out.print(last_window(last))
         out.print(ledger_table(stack.get(f"/api/captures/{chosen}/ledger")))
-
-
-def _captures_table(captures: list[dict[str, Any]]) -> Table:
-    table = Table("capture", "name", "state", "packets", "packets/s", title="Captures", title_justify="left", box=None)
-    for row in captures:
-        state = "stored" if row["is_complete"] else row["state"]
-        table.add_row(row["capture_id"], row["name"], state, f"{row['packets']:,}", _rate(row))
-    return table
-
-
-def _rate(row: dict[str, Any]) -> str:
-    """Return the packets per second with which a capture was read."""
-    began = datetime.fromisoformat(row["started_at"])
-    ended = datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else datetime.now(UTC).replace(tzinfo=None)
-    return f"{row['packets'] / max((ended - began).total_seconds(), 1e-3):,.0f}"
 
 
 def _lag_table(settings: Settings) -> Table:

@@ -81,7 +81,7 @@ def _talkers(windows: Sequence[Answer]) -> Table:
     for window in windows:
         sent.update(dict(window["bandwidth"]["top_src_bytes"]))
         received.update(dict(window["bandwidth"]["top_dst_bytes"]))
-    table = _table("Top talkers (of each window's ten)", "address", "sent", "received")
+    table = _table("Top talkers", "address", "sent", "received")
     for address, _ in (sent + received).most_common(_MAX_ROWS):
         table.add_row(address, size(sent[address]), size(received[address]))
     return table
@@ -119,6 +119,30 @@ def ledger_table(ledger: Answer) -> Group:
     if undecodable:
         verdict.append(f" Counted, but not decoded to the end: {undecodable}.", style="yellow")
     return Group(table, verdict)
+
+
+def captures_table(captures: Sequence[Answer]) -> Table:
+    """Return captures, as ``/api/captures`` answers them, as a table."""
+    table = _table("Captures", "capture", "name", "state", "packets", "packets/s")
+    for row in captures:
+        state = "stored" if row["is_complete"] else row["state"]
+        table.add_row(row["capture_id"], row["name"], state, f"{row['packets']:,}", _rate(row))
+    return table
+
+
+def _rate(row: Answer) -> str:
+    """Return the packets per second with which a capture was read."""
+    began = datetime.fromisoformat(row["started_at"])
+    ended = datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else datetime.now(UTC).replace(tzinfo=None)
+    return f"{row['packets'] / max((ended - began).total_seconds(), 1e-3):,.0f}"
+
+
+def last_window(window: Answer) -> str:
+    """Return one line about the newest window of a capture."""
+    ended = datetime.fromtimestamp(window["window_end"], UTC)
+    traffic = f"{window['record_count']:,} packets, {window['bandwidth']['avg_bits_per_s']:,.0f} bit/s"
+    which = f"Last window of {window['capture_id']}: number {window['window_id']}"
+    return f"{which}, to {ended:%Y-%m-%d %H:%M:%S} UTC: {traffic}"
 
 
 def size(n_bytes: float) -> str:

@@ -13,6 +13,7 @@ from streams.arrays import Bools, Int32s, Int64s, UInt8s, UInt16s, UInt32s
 from streams.conversations import Tracked
 from streams.jit import kernel
 from streams.names import NAME_TABLES, UNDECODED_ID
+from streams.octets import bare
 from streams.packets import Packets
 from streams.partials import N_STATUSES, N_VERDICTS, NO_FIRST, NO_LAST, ConversationFlag, Count
 
@@ -54,16 +55,6 @@ class PacketColumns(NamedTuple):
     analysis: UInt16s
     ack_rtt_ns: Int64s
     initial_rtt_ns: Int64s
-
-
-class NameColumns(NamedTuple):
-    """Name ids by port, protocol and EtherType; see ``streams.names``."""
-
-    tcp: UInt16s
-    udp: UInt16s
-    sctp: UInt16s
-    protocols: UInt16s
-    ether_types: UInt16s
 
 
 class Scratch(NamedTuple):
@@ -159,7 +150,14 @@ class BatchSummer:
         )
 
 
-_NAMES = NameColumns(NAME_TABLES.tcp, NAME_TABLES.udp, NAME_TABLES.sctp, NAME_TABLES.protocols, NAME_TABLES.ether_types)
+_UDP_AT, _SCTP_AT, _ETHER_TYPES_AT, _PROTOCOLS_AT = (65_536 * table for table in (1, 2, 3, 4))
+_NAMES: UInt16s = np.concatenate(
+    [NAME_TABLES.tcp, NAME_TABLES.udp, NAME_TABLES.sctp, NAME_TABLES.ether_types, NAME_TABLES.protocols]
+)
+"""Name ids by TCP port, UDP port, SCTP port, EtherType and protocol, one table behind the other."""
+
+_KEY_COLUMNS = 4
+"""Columns of a record of names or protocols: window, key, packets, bytes."""
 
 
 def _empty_sums(n_packets: int, n_windows: int) -> BatchSums:
@@ -176,22 +174,17 @@ def _empty_sums(n_packets: int, n_windows: int) -> BatchSums:
 
 
 @kernel
-def _name_of(protocol: int, ether_type: int, src_port: int, dst_port: int, status: int, names: NameColumns) -> int:
+def _name_of(protocol: int, ether_type: int, src_port: int, dst_port: int, status: int, names: UInt16s) -> int:
     """Name a packet: service by the lower port, else by the higher, else transport, else network."""
     if protocol == NO_PROTOCOL:
-        return UNDECODED_ID if status == _UNSUPPORTED else int(names.ether_types[ether_type])
-    if protocol == TCP:
-        table = names.tcp
-    elif protocol == UDP:
-        table = names.udp
-    elif protocol == SCTP:
-        table = names.sctp
-    else:
-        return int(names.protocols[protocol])
-    name = int(table[min(src_port, dst_port)])
-    if name == 0:
-        name = int(table[max(src_port, dst_port)])
-    return name if name != 0 else int(names.protocols[protocol])
+        return UNDECODED_ID if status == _UNSUPPORTED else int(names[_ETHER_TYPES_AT + ether_type])
+    name = 0
+    if protocol in (TCP, UDP, SCTP):
+        table = 0 if protocol == TCP else _UDP_AT if protocol == UDP else _SCTP_AT
+        name = int(names[table + min(src_port, dst_port)])
+        if name == 0:
+            name = int(names[table + max(src_port, dst_port)])
+    return name if name != 0 else int(names[_PROTOCOLS_AT + protocol])
 
 
 @kernel
@@ -213,21 +206,25 @@ def _flags_of(protocol: int, fragment: int, tcp_flags: int) -> int:
 def _add_to_key(records: Int64s, newest: Int32s, n: int, window: int, key: int, length: int) -> int:
     """Count one packet in the record of (window, key); return how many records there are now."""
     row = newest[key]
-    if row < 0 or records[row, 0] != window:
+    if row < 0 or records[row * _KEY_COLUMNS] != window:
         row = n
         newest[key] = n
-        records[n, 0], records[n, 1], records[n, 2], records[n, 3] = window, key, 0, 0
+        at = row * _KEY_COLUMNS
+        records[at], records[at + 1], records[at + 2], records[at + 3] = window, key, 0, 0
         n += 1
-    records[row, 2] += 1
-    records[row, 3] += length
+    records[row * _KEY_COLUMNS + 2] += 1
+    records[row * _KEY_COLUMNS + 3] += length
     return n
 
 
 @kernel
-def _sum_batch(columns: PacketColumns, names: NameColumns, scratch: Scratch, sums: BatchSums) -> tuple[int, int, int]:
+def _sum_batch(columns: PacketColumns, names: UInt16s, scratch: Scratch, sums: BatchSums) -> tuple[int, int, int]:
     """Fill ``sums``; return how many conversation, name and protocol records it has."""
     n_conversations = n_names = n_protocols = 0
     conversations, counts = sums.conversations, sums.counts
+    # What is handed on in the loop goes without its array; see ``bare``.
+    name_table, name_records, newest_names = bare(names), bare(sums.names), bare(scratch.names)
+    protocol_records, newest_protocols = bare(sums.protocols), bare(scratch.protocols)
     for i in range(len(columns.ts_ns)):
         window, length, protocol = columns.window[i], int(columns.length_bytes[i]), columns.protocol[i]
         ts_ns = columns.ts_ns[i]
@@ -243,13 +240,13 @@ def _sum_batch(columns: PacketColumns, names: NameColumns, scratch: Scratch, sum
             columns.src_port[i],
             columns.dst_port[i],
             columns.decode_status[i],
-            names,
+            name_table,
         )
-        n_names = _add_to_key(sums.names, scratch.names, n_names, window, name, length)
+        n_names = _add_to_key(name_records, newest_names, n_names, window, name, length)
         slot = columns.conversation[i]
         if slot < 0:
             continue
-        n_protocols = _add_to_key(sums.protocols, scratch.protocols, n_protocols, window, protocol, length)
+        n_protocols = _add_to_key(protocol_records, newest_protocols, n_protocols, window, protocol, length)
         row = scratch.conversations[slot]
         if row < 0 or conversations[row, 0] != window:
             row = n_conversations
