@@ -102,3 +102,59 @@ class Hop(StrEnum):
     """Packets counted in merged windows."""
     STORE = "store"
     """Packet rows acknowledged by ClickHouse."""
+    ANALYSIS = "analysis"
+    """Packets of the windows that were judged: in, what the windows counted; out, what was judged."""
+
+
+class AnomalyType(StrEnum):
+    """The documented types of anomalies."""
+
+    TRAFFIC_SPIKE = "traffic_spike"
+    """Far more traffic than usual, or far less."""
+    PORT_SCAN = "port_scan"
+    """One source tries many ports of a host, or many hosts on a port; also slowly."""
+    HIGH_LATENCY = "high_latency"
+    """Round trips take far longer than usual."""
+    PACKET_LOSS = "packet_loss"
+    """Many data segments are retransmitted."""
+    PROTOCOL_ANOMALY = "protocol_anomaly"
+    """A protocol's share is far from usual: it appears, grows or vanishes."""
+    LONG_LIVED_CONN = "long_lived_conn"
+    """A connection is far older than connections usually get."""
+
+
+class Severity(StrEnum):
+    """How bad an anomaly is."""
+
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class BaselineKind(StrEnum):
+    """What a baseline is about."""
+
+    BANDWIDTH = "bandwidth"
+    """Bytes per second."""
+    LATENCY = "latency"
+    """Mean round trip of a window, ms."""
+    PROTOCOL = "protocol"
+    """Share of packets by named protocol."""
+    CONNECTION = "connection"
+    """Connections of a window, and how old connections get."""
+
+
+class RunKind(StrEnum):
+    """What an analysis run does."""
+
+    DETECT = "detect"
+    """Judges stored windows again."""
+    GENERATE = "generate"
+    """Learns baselines from stored windows."""
+
+
+class RunState(StrEnum):
+    """Where an analysis run stands."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"

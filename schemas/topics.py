@@ -39,6 +39,22 @@ PACKETS = Topic("packets", True, DAY_S, False, "Batches of packets (Arrow IPC), 
 WINDOW_PARTIALS = Topic("window-partials", True, DAY_S, False, "Partial windows of one partition, key = capture id.")
 WINDOWS = Topic("windows", True, 7 * DAY_S, False, "Merged windows (Arrow IPC), key = capture id.")
 CAPTURES = Topic("captures", True, 7 * DAY_S, False, "State and ledger of captures (JSON), key = capture id.")
+ANOMALIES = Topic(
+    "anomalies", True, 7 * DAY_S, False, "Anomalies (Arrow IPC), key = what was learnt from (see baselines)."
+)
+BASELINES = Topic(
+    "baselines", True, 7 * DAY_S, False, "Baselines after a window (Arrow IPC), key = what was learnt from."
+)
+ANALYSIS_REQUESTS = Topic(
+    "analysis-requests", True, DAY_S, False, "Windows to judge or learn again (Arrow IPC), key = what was learnt from."
+)
+OPERATOR_STATE = Topic(
+    "operator-state",
+    True,
+    -1,
+    True,
+    "Snapshots of stages' state with the offset they stand for, key = stage and capture.",
+)
 CAPTURE_REQUESTS = Topic("capture-requests", True, DAY_S, False, "Files to read (JSON), key = capture id.")
 
 WORKER_GROUP = "worker"
@@ -47,4 +63,14 @@ WORKER_GROUP = "worker"
 STORAGE_GROUP = "storage"
 """Consumer group of the storage agents, before the prefix from the settings."""
 
-TOPICS: tuple[Topic, ...] = (PACKETS, WINDOW_PARTIALS, WINDOWS, CAPTURES, CAPTURE_REQUESTS)
+TOPICS: tuple[Topic, ...] = (
+    PACKETS,
+    WINDOW_PARTIALS,
+    WINDOWS,
+    ANOMALIES,
+    BASELINES,
+    CAPTURES,
+    CAPTURE_REQUESTS,
+    ANALYSIS_REQUESTS,
+    OPERATOR_STATE,
+)

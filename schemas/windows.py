@@ -12,6 +12,87 @@ TOP_TALKERS = 10
 _TALKERS = pa.list_(pa.struct([pa.field("ip", pa.string()), pa.field("bytes", pa.uint64())]))
 _COUNTS = pa.map_(pa.string(), pa.uint64())
 _CH_TALKERS = "Array(Tuple(ip String, bytes UInt64))"
+
+MAX_HOSTS = 64
+"""Hosts in ``host_traffic`` at most: those with most bytes, sent and received together."""
+
+MAX_CONTACTS = 4_096
+"""Entries in ``contacts`` at most; the sources that failed at most targets come first."""
+
+MAX_CONTACTS_PER_SOURCE = 512
+"""Entries of one source in ``contacts`` at most: enough to tell a scan, its true size is in ``scan_sources``."""
+
+MAX_SCAN_SOURCES = 256
+"""Entries in ``scan_sources`` at most: those that failed at most targets."""
+
+NOTABLE_CONVERSATIONS = 10
+"""Conversations in ``conversations`` for each criterion: most bytes, most retransmissions, slowest, oldest."""
+
+HOST_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
+    ("ip", pa.string(), "String"),
+    ("bytes_sent", pa.uint64(), "UInt64"),
+    ("bytes_received", pa.uint64(), "UInt64"),
+    ("conversations", pa.uint64(), "UInt64"),
+)
+"""One host: its traffic and the conversations it took part in."""
+
+CONTACT_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
+    ("src_ip", pa.string(), "String"),
+    ("dst_ip", pa.string(), "String"),
+    ("dst_port", pa.uint16(), "UInt16"),
+    ("protocol", pa.uint8(), "UInt8"),
+    ("conversations", pa.uint32(), "UInt32"),
+    ("resets", pa.uint32(), "UInt32"),
+)
+"""One target (address, port, protocol) that a source failed to reach in the window: conversations that were neither
+answered nor went on from before; ``resets`` of them were refused with a RST (or ICMP unreachable)."""
+
+SCAN_SOURCE_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
+    ("src_ip", pa.string(), "String"),
+    ("targets", pa.uint32(), "UInt32"),
+    ("failed_targets", pa.uint32(), "UInt32"),
+    ("max_ports", pa.uint32(), "UInt32"),
+    ("max_hosts", pa.uint32(), "UInt32"),
+)
+"""One source: distinct targets (address, port, protocol) it contacted, those it failed at, and among the failed ones
+the most distinct ports of one host and the most distinct hosts on one port."""
+
+CONVERSATION_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
+    ("src_ip", pa.string(), "String"),
+    ("src_port", pa.uint16(), "UInt16"),
+    ("dst_ip", pa.string(), "String"),
+    ("dst_port", pa.uint16(), "UInt16"),
+    ("protocol", pa.uint8(), "UInt8"),
+    ("name", pa.string(), "String"),
+    ("first_ts_ns", pa.int64(), "Int64"),
+    ("last_ts_ns", pa.int64(), "Int64"),
+    ("packets_forward", pa.uint64(), "UInt64"),
+    ("packets_backward", pa.uint64(), "UInt64"),
+    ("bytes_forward", pa.uint64(), "UInt64"),
+    ("bytes_backward", pa.uint64(), "UInt64"),
+    ("data_segments_forward", pa.uint32(), "UInt32"),
+    ("data_segments_backward", pa.uint32(), "UInt32"),
+    ("retransmissions_forward", pa.uint32(), "UInt32"),
+    ("retransmissions_backward", pa.uint32(), "UInt32"),
+    ("rtt_count", pa.uint32(), "UInt32"),
+    ("rtt_sum_ns", pa.uint64(), "UInt64"),
+    ("rtt_max_ns", pa.int64(), "Int64"),
+)
+"""One conversation as seen in the window; ``src`` is its originator. ``first_ts_ns`` is when the conversation began, also
+when that was in an earlier window; everything else counts this window only. A retransmission is a data segment with the
+verdict retransmission, fast retransmission or spurious retransmission. ``rtt_max_ns`` is -1 without a round trip."""
+
+
+def _records(fields: tuple[tuple[str, pa.DataType, str], ...]) -> tuple[pa.DataType, str]:
+    """Return the Arrow and the ClickHouse type of a list of records."""
+    arrow = pa.list_(pa.struct([pa.field(name, kind) for name, kind, _ in fields]))
+    return arrow, "Array(Tuple(" + ", ".join(f"{name} {kind}" for name, _, kind in fields) + "))"
+
+
+_HOSTS, _CH_HOSTS = _records(HOST_FIELDS)
+_CONTACTS, _CH_CONTACTS = _records(CONTACT_FIELDS)
+_SCAN_SOURCES, _CH_SCAN_SOURCES = _records(SCAN_SOURCE_FIELDS)
+CONVERSATIONS, CH_CONVERSATIONS = _records(CONVERSATION_FIELDS)
 _CH_COUNTS = "Map(LowCardinality(String), UInt64)"
 
 WINDOW_COLUMNS: tuple[Column, ...] = (
@@ -51,6 +132,15 @@ WINDOW_COLUMNS: tuple[Column, ...] = (
     Column("late_packets", pa.uint64(), "UInt64", "T64, ZSTD(1)", "Packets that came after the watermark had passed the window."),
     Column("is_complete", pa.bool_(), "Bool", "", "Whether no packet of it is known to be missing (see lost_upstream)."),
     Column("lost_upstream", pa.uint64(), "UInt64", "T64, ZSTD(1)", "ACKed TCP segments never seen: at least so many packets were lost before the capture."),
+    Column("sampling_rate", pa.float64(), "Float64", "ZSTD(1)", "Share of the flows that was kept under overload, the lowest in the window; 1 without sampling. Counts are of what was kept."),
+    Column("tcp_retransmissions", pa.uint64(), "UInt64", "T64, ZSTD(1)", "Data segments that Wireshark calls a retransmission of any kind."),
+    Column("host_traffic", _HOSTS, _CH_HOSTS, "ZSTD(1)", "Hosts by bytes, most first, at most 64."),
+    Column("scan_sources", _SCAN_SOURCES, _CH_SCAN_SOURCES, "ZSTD(1)", "Sources that failed at some target, by failed targets, most first, at most 256."),
+    Column("contacts", _CONTACTS, _CH_CONTACTS, "ZSTD(1)", "Targets that sources failed to reach, at most 512 of a source and 4,096 in all."),
+    Column("conversations", CONVERSATIONS, CH_CONVERSATIONS, "ZSTD(1)", "Notable conversations: the 10 with most bytes, most retransmissions, longest mean round trip (3 samples or more) and greatest age."),
+    Column("age_median_ns", pa.int64(), "Nullable(Int64)", "ZSTD(1)", "Median age (last packet in the window less first packet ever) of the TCP connections seen, ns; null without one."),
+    Column("age_p95_ns", pa.int64(), "Nullable(Int64)", "ZSTD(1)", "95th percentile of those ages, ns (nearest rank)."),
+    Column("age_max_ns", pa.int64(), "Nullable(Int64)", "ZSTD(1)", "Greatest of those ages, ns."),
 )  # fmt: skip
 """Columns of the ``windows`` topic and table, in order."""
 
