@@ -90,6 +90,23 @@ class RunRow(BaseModel):
     error: str = ""
 
 
+class Generated(BaseModel):
+    """What a run of kind generate learnt: the ``result`` of its ``RunRow``, as JSON.
+
+    Attributes
+    ----------
+    generated : dict of BaselineKind to bool
+        Whether each kind asked for was learnt and is the source's current one.
+    reasons : dict of BaselineKind to str
+        Why not, in a sentence; nothing for those that were.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    generated: dict[BaselineKind, bool]
+    reasons: dict[BaselineKind, str] = Field(default_factory=dict)
+
+
 class Contribution(BaseModel):
     """One part of what an anomaly is made of: a name, its value, and its share of the whole, 0 to 1."""
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.columns import Column, arrow_schema
-from schemas.enums import CaptureState, Hop
+from schemas.enums import Align, CaptureState, Hop
 
 CAPTURE_COLUMNS: tuple[Column, ...] = (
     Column("capture_id", pa.string(), "String", "", "Name of the capture, unique in the store."),
@@ -27,6 +27,9 @@ CAPTURE_COLUMNS: tuple[Column, ...] = (
     Column("file_bytes", pa.uint64(), "UInt64", "", "Size of the file; 0 for a live port or a pipe."),
     Column("is_truncated", pa.bool_(), "Bool", "", "Whether the file ends inside a record."),
     Column("error", pa.string(), "String", "", "Why it failed; empty when it did not."),
+    Column("packets_lost", pa.uint64(), "UInt64", "", "Frames of a live port that were lost before they could be read: by the interface, or for want of room in the ring."),
+    Column("sampling_rate", pa.float64(), "Float64", "", "Lowest share of the flows that was kept; 1 when none was left out."),
+    Column("is_requested", pa.bool_(), "Bool", "", "Whether a worker reads it on request, and again should it be killed; else it ends with its process."),
 )  # fmt: skip
 """Columns of ``captures``."""
 
@@ -83,6 +86,9 @@ class CaptureRow(BaseModel):
     file_bytes: int = 0
     is_truncated: bool = False
     error: str = ""
+    packets_lost: int = 0
+    sampling_rate: float = 1.0
+    is_requested: bool = False
 
 
 class CaptureEvent(BaseModel):
@@ -105,6 +111,8 @@ class CaptureRequest(BaseModel):
         As the user named the file.
     speed : float
         0 reads as fast as possible, 1 at the original speed, N at N times that.
+    align : Align
+        Where window 0 begins.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -115,3 +123,4 @@ class CaptureRequest(BaseModel):
     fingerprint: str
     window_s: float
     speed: float = 0.0
+    align: Align = Align.FIRST_PACKET

@@ -16,6 +16,17 @@ class BatchKind(StrEnum):
     """The capture is over; whatever is still open is flushed."""
 
 
+class AnalysisKind(StrEnum):
+    """What a message on the ``anomalies`` or ``baselines`` topic is."""
+
+    DATA = "data"
+    """Rows (Arrow)."""
+    RUN = "run"
+    """Where an analysis run stands (JSON); the anomalies it found come before."""
+    END = "end"
+    """The capture has been judged to its end; the body is its ledger (JSON)."""
+
+
 class DecodeStatus(IntEnum):
     """How far a packet could be decoded; everything but ``OK`` is a reason in the loss ledger.
 
@@ -90,10 +101,18 @@ class CaptureState(StrEnum):
 class Hop(StrEnum):
     """A stage that packets pass, in order; the loss ledger has a row for each."""
 
+    NIC = "nic"
+    """Frames that the interface of a live capture received; in, with those that it dropped."""
+    KERNEL = "kernel"
+    """Frames that the kernel had for a live capture, behind its filter; out, those that found room in the ring."""
     READ = "read"
     """Frames found in the file or taken from the port."""
+    RECORD = "record"
+    """Frames of a live capture that were to be written to disk; out, those that were."""
     DECODE = "decode"
     """Frames turned into packet rows, by decode status."""
+    SAMPLE = "sample"
+    """Packet rows of a live capture; out, those of the flows that were kept while it was overloaded."""
     PRODUCE = "produce"
     """Packet rows acknowledged by Kafka."""
     WINDOWS = "windows"
@@ -104,6 +123,21 @@ class Hop(StrEnum):
     """Packet rows acknowledged by ClickHouse."""
     ANALYSIS = "analysis"
     """Packets of the windows that were judged: in, what the windows counted; out, what was judged."""
+    FLOWS = "flows"
+    """Packet rows taken from Kafka; out, those of the flows that were written, and those that no flow can have."""
+
+
+LIVE_HOPS = frozenset({Hop.NIC, Hop.KERNEL, Hop.RECORD, Hop.SAMPLE})
+"""Hops that only a live capture has, and not each of them."""
+
+
+class Align(StrEnum):
+    """Where window 0 of a capture begins."""
+
+    FIRST_PACKET = "first-packet"
+    """At the first packet: what a file does unless told otherwise."""
+    EPOCH = "epoch"
+    """At a multiple of the window size since 1970: what a port does, so that captures of one time agree."""
 
 
 class AnomalyType(StrEnum):
@@ -158,3 +192,33 @@ class RunState(StrEnum):
     RUNNING = "running"
     COMPLETE = "complete"
     FAILED = "failed"
+
+
+class FlowEnd(StrEnum):
+    """Why a flow record was written."""
+
+    FIN = "fin"
+    """Both sides have sent FIN."""
+    RST = "rst"
+    """One side has sent RST."""
+    TIMEOUT = "timeout"
+    """A packet came when the flow had lasted for the longest time a flow may; it begins the next one."""
+    IDLE = "idle"
+    """Nothing came for too long."""
+    EVICTED = "evicted"
+    """The table was full."""
+    END_OF_CAPTURE = "end_of_capture"
+    """The capture ended first."""
+    INTERIM = "interim"
+    """A window was over and the flow was not."""
+
+
+class FlowMode(StrEnum):
+    """Whose definition of a flow and of its features is followed; see docs/flows.md."""
+
+    CORRECTED = "corrected"
+    """That of the corrected CICIDS2017 (Liu, Engelen et al., CNS 2022)."""
+    COMPATIBLE = "compatible"
+    """That of CICFlowMeter as it was in early 2018, with its faults."""
+    COMPATIBLE_2020 = "compatible-2020"
+    """That of CICFlowMeter as it was in 2020, with its faults."""

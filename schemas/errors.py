@@ -5,13 +5,19 @@
     SpanwatchError
     ├── CaptureError            the capture cannot be read
     │   ├── CaptureNotFoundError
-    │   └── CaptureFormatError
+    │   ├── CaptureFormatError
+    │   ├── CapturePermissionError
+    │   ├── NoInterfaceError
+    │   └── CaptureFilterError
     ├── WireError               a message on a topic cannot be understood
     ├── BrokerError             Kafka cannot be started or reached
     │   └── PortTakenError
     ├── StoreError              ClickHouse refuses or cannot be reached
     │   └── MigrationError
     ├── SettingsError           a setting has a value that cannot work
+    ├── FeaturesError           numbers are not the features of flows
+    ├── FlowFileError           a file of labelled flows cannot be used
+    ├── ModelError              a model bundle cannot be loaded
     └── MissingProgramError     a program the machine lacks, with how to install it
 """
 
@@ -40,6 +46,18 @@ class CaptureNotFoundError(CaptureError):
 
 class CaptureFormatError(CaptureError):
     """The bytes are not a capture file that we read."""
+
+
+class CapturePermissionError(CaptureError):
+    """The process may not capture from an interface."""
+
+
+class NoInterfaceError(CaptureError):
+    """There is no such interface, or it is down or of a kind that we do not read."""
+
+
+class CaptureFilterError(CaptureError):
+    """The capture filter is not one that libpcap understands."""
 
 
 class WireError(SpanwatchError):
@@ -72,6 +90,18 @@ class MigrationError(StoreError):
 
 class SettingsError(SpanwatchError):
     """A setting has a value that cannot work."""
+
+
+class FeaturesError(SpanwatchError):
+    """Numbers are not the features of flows as the classifier expects them."""
+
+
+class FlowFileError(SpanwatchError):
+    """A file of labelled flows cannot be used."""
+
+
+class ModelError(SpanwatchError):
+    """A model bundle cannot be loaded."""
 
 
 class MissingProgramError(SpanwatchError):

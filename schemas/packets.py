@@ -25,8 +25,8 @@ PACKET_COLUMNS: tuple[Column, ...] = (
     Column("ts_ns", pa.int64(), "Int64", "DoubleDelta, LZ4", "Event time, ns since the Unix epoch, UTC."),
     Column("frame", pa.uint64(), "UInt64", "Delta, LZ4", "Number of the frame in its capture, from 1."),
     Column("lag_ns", pa.int64(), "Int64", "T64, LZ4", "How far ts_ns lies before the newest earlier frame of the capture, ns; 0 when it does not."),
-    Column("src_ip", IP_ADDRESS, "IPv6", "ZSTD(1)", "Source address; IPv4 is mapped; :: without one."),
-    Column("dst_ip", IP_ADDRESS, "IPv6", "ZSTD(1)", "Destination address; IPv4 is mapped; :: without one."),
+    Column("src_ip", IP_ADDRESS, "IPv6", "LZ4", "Source address; IPv4 is mapped; :: without one."),
+    Column("dst_ip", IP_ADDRESS, "IPv6", "LZ4", "Destination address; IPv4 is mapped; :: without one."),
     Column("src_port", pa.uint16(), "UInt16", "LZ4", "Source port of TCP, UDP or SCTP, else 0."),
     Column("dst_port", pa.uint16(), "UInt16", "LZ4", "Destination port of TCP, UDP or SCTP, else 0."),
     Column("protocol", pa.uint8(), "UInt8", "LZ4", "IANA protocol number of the innermost IP packet; 255 without IP."),
@@ -56,7 +56,7 @@ PACKET_SCHEMA: pa.Schema = arrow_schema(PACKET_COLUMNS)
 
 STORED_PACKET_COLUMNS: tuple[Column, ...] = (
     Column("capture_id", pa.dictionary(pa.int8(), pa.string()), "LowCardinality(String)", "", "The capture it belongs to."),
-    Column("event_id", pa.uint64(), "UInt64", "Delta, ZSTD(1)", "Kafka partition, offset and row, packed below 2^53."),
+    Column("event_id", pa.uint64(), "UInt64", "Delta, LZ4", "Kafka partition, offset and row, packed below 2^53."),
     *PACKET_COLUMNS,
 )  # fmt: skip
 """Columns of ``packet_logs``: the batch's, and what storage adds."""

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from schemas.analysis import RUN_COLUMNS
+from schemas.anomalies import ANOMALY_COLUMNS
+from schemas.baselines import BASELINE_COLUMNS
 from schemas.captures import CAPTURE_COLUMNS, LEDGER_COLUMNS
 from schemas.columns import Column
+from schemas.flows import STORED_FLOW_COLUMNS
 from schemas.packets import ROW_BITS, STORED_PACKET_COLUMNS
 from schemas.windows import WINDOW_COLUMNS
 
@@ -99,7 +103,7 @@ class Table:
     partition_by : str
         Partition key; empty for one partition.
     retention : str
-        Placeholder of the retention in days (``packets_ttl_days``, ``windows_ttl_days``); empty keeps rows for ever.
+        Placeholder of the retention in days (``packets_ttl_days``, ``windows_ttl_days``, …); empty keeps rows for ever.
     indexes : tuple of SkipIndex
         Data-skipping indexes.
     settings : tuple of (str, str)
@@ -146,6 +150,9 @@ _FEWER_MERGES = ("merge_selector_base", "200")
 """Merges wait for about this many parts of a size (5 is the default): merging cost more than inserting. The number is
 lowered by ClickHouse itself as parts get older, so a quiet store is still merged down."""
 
+_IN_ORDER = (("enable_block_number_column", "1"), ("enable_block_offset_column", "1"))
+"""Rows keep the number of their insert through merges, so that what is new can be read in the order of arrival."""
+
 _INSERTED_AT = ComputedColumn(
     "inserted_at", "DateTime('UTC')", "MATERIALIZED", "now()", "Delta(4), LZ4",
     "When the row was stored; retention counts from it.",
@@ -190,7 +197,7 @@ WINDOWS = Table(
     retention="windows_ttl_days",
     engine="ReplacingMergeTree(version)",
     order_by=("capture_id", "window_id"),
-    settings=(_PACKED, ("ttl_only_drop_parts", "1")),
+    settings=(_PACKED, ("ttl_only_drop_parts", "1"), *_IN_ORDER),
     doc="One row per window and version; read windows_now for the newest.",
 )
 
@@ -249,7 +256,78 @@ TRAFFIC = Table(
     doc="Packets and bytes per protocol in 1 min, 5 min and 1 h; filled from packet_logs by a materialized view.",
 )
 
-TABLES: tuple[Table, ...] = (PACKET_LOGS, WINDOWS, CAPTURES, LEDGER, TRAFFIC)
+ANOMALIES = Table(
+    name="anomalies",
+    columns=ANOMALY_COLUMNS,
+    computed=(_INSERTED_AT,),
+    retention="windows_ttl_days",
+    engine="ReplacingMergeTree(version)",
+    order_by=("capture_id", "window_id", "anomaly_id", "run_id"),
+    settings=(_PACKED, ("ttl_only_drop_parts", "1"), *_IN_ORDER),
+    doc="One row per anomaly and run that found it; read anomalies_now for those that count.",
+)
+
+BASELINES = Table(
+    name="baselines",
+    columns=BASELINE_COLUMNS,
+    computed=(_INSERTED_AT,),
+    retention="windows_ttl_days",
+    engine="ReplacingMergeTree",
+    order_by=("source", "kind", "subject", "version"),
+    settings=(_PACKED, ("ttl_only_drop_parts", "1")),
+    doc="One row per baseline and version, so that its history is kept; read baselines_now for the newest.",
+)
+
+ANALYSIS_RUNS = Table(
+    name="analysis_runs",
+    columns=RUN_COLUMNS,
+    computed=(_INSERTED_AT,),
+    retention="windows_ttl_days",
+    engine="ReplacingMergeTree(version)",
+    order_by=("capture_id", "run_id"),
+    settings=(_PACKED, ("ttl_only_drop_parts", "1")),
+    doc="What was judged or learnt again on request; read analysis_runs_now for the newest.",
+)
+
+FLOWS = Table(
+    name="flows",
+    columns=STORED_FLOW_COLUMNS,
+    computed=(
+        _INSERTED_AT,
+        ComputedColumn(
+            "version",
+            "UInt64",
+            "MATERIALIZED",
+            "((fwd_packets + bwd_packets) * 2) + (end_reason != 'interim')",
+            "T64, LZ4",
+            "Raised with every record of a flow: twice its packets, one more when it has ended.",
+        ),
+    ),
+    retention="flows_ttl_days",
+    engine="ReplacingMergeTree(version)",
+    partition_by=f"positiveModulo(intDiv(start_ns, {DAY_NS}), {PARTITION_SLOTS})",
+    order_by=("capture_id", "start_ns", "flow_id"),
+    indexes=(
+        SkipIndex("by_flow_id", "flow_id", "bloom_filter", "Finds a flow by its id."),
+        SkipIndex("by_src_ip", "src_ip", "bloom_filter", "Flows that a host began."),
+        SkipIndex("by_dst_ip", "dst_ip", "bloom_filter", "Flows that were begun with a host."),
+        SkipIndex("by_community_id", "community_id", "bloom_filter", "Flows as other tools name them."),
+    ),
+    settings=(_PACKED, _COMPACT, _FEWER_MERGES, ("ttl_only_drop_parts", "1")),
+    doc="One row per flow and record of it; read flows_now for the newest.",
+)
+
+TABLES: tuple[Table, ...] = (
+    PACKET_LOGS,
+    WINDOWS,
+    CAPTURES,
+    LEDGER,
+    TRAFFIC,
+    ANOMALIES,
+    BASELINES,
+    ANALYSIS_RUNS,
+    FLOWS,
+)
 """Every table that holds rows of captures."""
 
 

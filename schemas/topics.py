@@ -37,7 +37,10 @@ DAY_S = 86_400
 
 PACKETS = Topic("packets", True, DAY_S, False, "Batches of packets (Arrow IPC), partitioned by flow hash.")
 WINDOW_PARTIALS = Topic("window-partials", True, DAY_S, False, "Partial windows of one partition, key = capture id.")
-WINDOWS = Topic("windows", True, 7 * DAY_S, False, "Merged windows (Arrow IPC), key = capture id.")
+FLOWS = Topic(
+    "flows", True, DAY_S, False, "Flow records (Arrow IPC) of the same partition's packets, key = capture id."
+)
+WINDOWS = Topic("windows", True, 7 * DAY_S, False, "Merged windows (Arrow IPC), key = what is learnt from them.")
 CAPTURES = Topic("captures", True, 7 * DAY_S, False, "State and ledger of captures (JSON), key = capture id.")
 ANOMALIES = Topic(
     "anomalies", True, 7 * DAY_S, False, "Anomalies (Arrow IPC), key = what was learnt from (see baselines)."
@@ -53,7 +56,7 @@ OPERATOR_STATE = Topic(
     True,
     -1,
     True,
-    "Snapshots of stages' state with the offset they stand for, key = stage and capture.",
+    "Snapshots of stages' state with the offset they stand for, key = stage, slot and chunk.",
 )
 CAPTURE_REQUESTS = Topic("capture-requests", True, DAY_S, False, "Files to read (JSON), key = capture id.")
 
@@ -66,6 +69,7 @@ STORAGE_GROUP = "storage"
 TOPICS: tuple[Topic, ...] = (
     PACKETS,
     WINDOW_PARTIALS,
+    FLOWS,
     WINDOWS,
     ANOMALIES,
     BASELINES,

@@ -36,6 +36,12 @@ HOST_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
 )
 """One host: its traffic and the conversations it took part in."""
 
+MAX_SERVICE_CLIENTS = 128
+"""Entries in ``service_clients`` at most: those that began most conversations."""
+
+MAX_RESPONDERS = 64
+"""Entries in ``responders`` at most: those to whom most conversations were begun."""
+
 CONTACT_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("src_ip", pa.string(), "String"),
     ("dst_ip", pa.string(), "String"),
@@ -56,6 +62,34 @@ SCAN_SOURCE_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
 )
 """One source: distinct targets (address, port, protocol) it contacted, those it failed at, and among the failed ones
 the most distinct ports of one host and the most distinct hosts on one port."""
+
+_ASKED_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
+    ("conversations", pa.uint32(), "UInt32"),
+    ("begun", pa.uint32(), "UInt32"),
+    ("failed", pa.uint32(), "UInt32"),
+    ("packets_forward", pa.uint64(), "UInt64"),
+    ("packets_backward", pa.uint64(), "UInt64"),
+    ("bytes_forward", pa.uint64(), "UInt64"),
+    ("bytes_backward", pa.uint64(), "UInt64"),
+)
+
+SERVICE_CLIENT_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
+    ("src_ip", pa.string(), "String"),
+    ("dst_ip", pa.string(), "String"),
+    ("dst_port", pa.uint16(), "UInt16"),
+    ("protocol", pa.uint8(), "UInt8"),
+    ("name", pa.string(), "String"),
+    *_ASKED_FIELDS,
+)
+"""What one source (originator) asked of one service (address, port, protocol) in the window: its conversations there,
+those that began in the window, those that failed as in ``CONTACT_FIELDS``, and their packets and bytes each way."""
+
+RESPONDER_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
+    ("dst_ip", pa.string(), "String"),
+    ("sources", pa.uint32(), "UInt32"),
+    *_ASKED_FIELDS,
+)
+"""What all sources together asked of one host, on whatever port: distinct sources, and the sums as above."""
 
 CONVERSATION_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("src_ip", pa.string(), "String"),
@@ -92,6 +126,8 @@ def _records(fields: tuple[tuple[str, pa.DataType, str], ...]) -> tuple[pa.DataT
 _HOSTS, _CH_HOSTS = _records(HOST_FIELDS)
 _CONTACTS, _CH_CONTACTS = _records(CONTACT_FIELDS)
 _SCAN_SOURCES, _CH_SCAN_SOURCES = _records(SCAN_SOURCE_FIELDS)
+_SERVICE_CLIENTS, _CH_SERVICE_CLIENTS = _records(SERVICE_CLIENT_FIELDS)
+_RESPONDERS, _CH_RESPONDERS = _records(RESPONDER_FIELDS)
 CONVERSATIONS, CH_CONVERSATIONS = _records(CONVERSATION_FIELDS)
 _CH_COUNTS = "Map(LowCardinality(String), UInt64)"
 
@@ -137,6 +173,8 @@ WINDOW_COLUMNS: tuple[Column, ...] = (
     Column("host_traffic", _HOSTS, _CH_HOSTS, "ZSTD(1)", "Hosts by bytes, most first, at most 64."),
     Column("scan_sources", _SCAN_SOURCES, _CH_SCAN_SOURCES, "ZSTD(1)", "Sources that failed at some target, by failed targets, most first, at most 256."),
     Column("contacts", _CONTACTS, _CH_CONTACTS, "ZSTD(1)", "Targets that sources failed to reach, at most 512 of a source and 4,096 in all."),
+    Column("service_clients", _SERVICE_CLIENTS, _CH_SERVICE_CLIENTS, "ZSTD(1)", "What each source asked of each service, by conversations begun, most first, at most 128."),
+    Column("responders", _RESPONDERS, _CH_RESPONDERS, "ZSTD(1)", "Hosts by conversations begun to them, most first, at most 64."),
     Column("conversations", CONVERSATIONS, CH_CONVERSATIONS, "ZSTD(1)", "Notable conversations: the 10 with most bytes, most retransmissions, longest mean round trip (3 samples or more) and greatest age."),
     Column("age_median_ns", pa.int64(), "Nullable(Int64)", "ZSTD(1)", "Median age (last packet in the window less first packet ever) of the TCP connections seen, ns; null without one."),
     Column("age_p95_ns", pa.int64(), "Nullable(Int64)", "ZSTD(1)", "95th percentile of those ages, ns (nearest rank)."),
