@@ -43,7 +43,10 @@ DELIVERY_TIMEOUT_MS = 120_000
 """How long a message is tried: longer than a broker needs to be started again."""
 
 SEGMENT_BYTES = 128 * MIB
-"""Messages are deleted, and compacted, by whole segments: a part of what a topic may hold."""
+"""Messages are deleted by whole segments: a part of what a topic may hold."""
+
+COMPACTED_SEGMENT_BYTES = 32 * MIB
+"""What has been replaced stays until its segment is full: whoever starts reads over it."""
 
 T = TypeVar("T")
 
@@ -98,16 +101,18 @@ def topic_config(settings: Settings, topic: Topic) -> dict[str, str]:
     retention_bytes = -1
     if topic is PACKETS and settings.packets_max_gb:
         retention_bytes = max(round(settings.packets_max_gb * 1e9 / settings.partitions), SEGMENT_BYTES)
+    compaction = {"min.cleanable.dirty.ratio": "0.2"} if topic.is_compacted else {}
     return {
         "cleanup.policy": "compact" if topic.is_compacted else "delete",
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
         "retention.ms": str(topic.retention_s * 1000 if topic.retention_s >= 0 else -1),
         "retention.bytes": str(retention_bytes),
-        "segment.bytes": str(SEGMENT_BYTES),
+        "segment.bytes": str(COMPACTED_SEGMENT_BYTES if topic.is_compacted else SEGMENT_BYTES),
         # Retention counts from arrival: a capture of years ago must not be deleted as it comes in.
         "message.timestamp.type": "LogAppendTime",
         # Messages stay as their producer packed them.
         "compression.type": "producer",
+        **compaction,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ MAX_BEHIND = 128
 
 LOOK_S = 0.2
 """Pause between two looks at a group that is too far behind, s."""
+
+WATCH_S = 1.0
+"""Pause between two looks of a watch, s."""
 
 PATIENCE_S = 10.0
 """Wait after which it is said whom a reader waits for, s."""
@@ -149,6 +153,45 @@ class BackPressure:
         except BrokerError:
             # A broker that does not answer holds the producer back by itself: its queue is bounded.
             return 0
+
+
+class LagWatch:
+    """Knows how far a consumer group is behind without making anyone wait: looks in a thread of its own.
+
+    Parameters
+    ----------
+    settings, group
+        See ``GroupOffsets``.
+    topic : Topic
+        What the group reads.
+
+    Attributes
+    ----------
+    messages : int
+        Messages that it was behind at the last look.
+    """
+
+    def __init__(self, settings: Settings, group: str, topic: Topic) -> None:
+        self.messages = 0
+        self._offsets = GroupOffsets(settings, group)
+        self._topic = topic
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._look, name=f"lag of {group}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking and close the connection."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._stopping.wait(WATCH_S):
+            try:
+                self.messages = sum(row.messages for row in self._offsets.lag([self._topic]))
+            except BrokerError:
+                # As for BackPressure: the producer's own queue tells of a broker that is silent.
+                continue
+        self._offsets.close()
 
 
 def lag(settings: Settings, group: str, topics: Iterable[Topic]) -> list[KafkaLag]:

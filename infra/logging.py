@@ -1,4 +1,4 @@
-"""Logs: JSON lines in rotating files that processes share, plain lines for people on standard error."""
+"""Logs: JSON or text lines in rotating files that processes share, plain lines for people on standard error."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def set_up_logging(settings: Settings, *, on_stderr: bool = True) -> None:
     handlers: list[logging.Handler] = []
     for which in LogFile:
         handler = SharedRotatingFile(which.path(settings))
-        handler.setFormatter(JsonLines())
+        handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
         handler.addFilter(_belongs_to(which))
         handlers.append(handler)
     if on_stderr:
@@ -105,6 +105,22 @@ class JsonLines(logging.Formatter):
             fields["error"] = self.formatException(record.exc_info)
         fields |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         return json.dumps(fields, default=str, ensure_ascii=False)
+
+
+class TextLines(logging.Formatter):
+    """One line for people, in the contract's form; a trace is kept to its last line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        message = record.getMessage()
+        if record.exc_info:
+            message += f" ({self.formatException(record.exc_info).splitlines()[-1]})"
+        return _line(datetime.fromtimestamp(record.created, UTC), record.levelname, message)
+
+
+def _line(time: datetime, level: str, message: str) -> str:
+    """Return a line in the contract's form: ``2026-01-09 17:40:02 [INFO] API server started``."""
+    return f"{time:%Y-%m-%d %H:%M:%S} [{level}] {' '.join(message.split())}"
 
 
 class SharedRotatingFile(logging.handlers.WatchedFileHandler):
@@ -167,8 +183,7 @@ def _contract_line(line: bytes) -> str:
     try:
         entry = json.loads(text)
         time = datetime.fromisoformat(entry["time"])
-        message = " ".join(str(entry["message"]).split())
-        return f"{time:%Y-%m-%d %H:%M:%S} [{entry['level']}] {message}"
+        return _line(time, entry["level"], str(entry["message"]))
     except (ValueError, KeyError, TypeError):
         # Cut off by a kill or written by something else: still shown.
         return text

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 
 from schemas.errors import MissingProgramError
@@ -74,6 +75,7 @@ def spawn(
     command: Sequence[str | Path],
     *,
     output: Path | None = None,
+    errors: Path | None = None,
     environment: Mapping[str, str] | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
@@ -88,6 +90,8 @@ def spawn(
         Program and arguments; the program is looked up in PATH. Never passes a shell.
     output : Path, optional
         File that standard output and error are appended to; inherited when None.
+    errors : Path, optional
+        File that standard error is appended to instead.
     environment : mapping, optional
         Variables added to our own.
 
@@ -112,19 +116,17 @@ def spawn(
     ]
 
     def start() -> subprocess.Popen[bytes]:
-        stream = output.open("ab") if output else None
-        try:
+        with ExitStack() as opened:
+            stream = opened.enter_context(output.open("ab")) if output else None
+            said = opened.enter_context(errors.open("ab")) if errors else None
             return subprocess.Popen(  # noqa: S603 - the caller's own list of arguments, no shell
                 [*guarded, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
-                stderr=subprocess.STDOUT if stream else None,
+                stderr=said or (subprocess.STDOUT if stream else None),
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
-        finally:
-            if stream:
-                stream.close()
 
     return _spawner.run(start)
 
@@ -155,6 +157,22 @@ def stop_process(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
     kill_group(process.pid)
     process.wait(KILL_WAIT_S)
     return is_clean
+
+
+def started_s(pid: int) -> float | None:
+    """Return when a process was started, s since the machine was; None when it does not run any more.
+
+    Tells a process from a later one with its number. Not the time of day: that would move with every correction of
+    the machine's clock. See proc_pid_stat(5) for the fields.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The second field is the program's name in parentheses and may hold anything, also spaces.
+    fields = text.rpartition(")")[2].split()
+    state, ticks = fields[0], int(fields[19])
+    return None if state == "Z" else ticks / os.sysconf("SC_CLK_TCK")
 
 
 def kill_group(group: int) -> None:

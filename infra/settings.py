@@ -9,12 +9,15 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.enums import AnomalyType, FlowMode
 from schemas.errors import SettingsError
+from schemas.thresholds import Thresholds
 from schemas.topics import Topic
 
 PREFIX = "SPANWATCH_"
@@ -31,7 +34,7 @@ def _also(name: str, *others: str) -> AliasChoices:
     return AliasChoices(f"{PREFIX}{name}", *others)
 
 
-class Settings(BaseSettings):
+class Settings(BaseSettings, Thresholds):
     """The settings of one stack; two stacks with different ``state`` and ``ports`` do not meet."""
 
     model_config = SettingsConfigDict(
@@ -75,6 +78,22 @@ class Settings(BaseSettings):
     interface: str = Field(
         "", max_length=15, description="Network interface of the live mode (15 characters at most on Linux)."
     )
+    filter: str = Field(
+        "", description="Capture filter of the interface, as tcpdump's (pcap-filter(7)); empty takes every frame."
+    )
+    snaplen: int = Field(262_144, ge=64, le=262_144, description="Most bytes captured of each frame of the interface.")
+    ring_mib: int = Field(
+        256,
+        ge=2,
+        le=65_536,
+        description="Memory of the kernel for frames that wait to be read from the interface, MiB: "
+        "some 2.5 s of 300,000 frames of 200 bytes per second.",
+    )
+    packet_ring_bytes: int = Field(
+        1 << 30,
+        ge=0,
+        description="Most disk that the newest packets of live captures may take, bytes; 0 keeps none.",
+    )
     sensor: str = Field("", max_length=255, description="Name of this capturing machine; empty takes the host name.")
     window_s: float = Field(10.0, ge=1, le=300, description="Size of a window, seconds.")
     lateness_s: float = Field(
@@ -82,6 +101,19 @@ class Settings(BaseSettings):
         ge=0,
         le=300,
         description="How long a window waits for packets that come late, seconds of event time.",
+    )
+    snapshot_s: float = Field(
+        10.0,
+        ge=0.05,
+        le=300,
+        description="Least time between two snapshots of what the agents keep of a partition, seconds: what a restart "
+        "computes again.",
+    )
+    capture_timeout_s: float = Field(
+        60.0,
+        ge=5,
+        le=86_400,
+        description="A capture that has not reported for so long is taken for dead and ended, seconds.",
     )
     partitions: int = Field(
         2, ge=1, le=128, description="Partitions of the packets topic; the most workers that share the load."
@@ -112,10 +144,65 @@ class Settings(BaseSettings):
     windows_ttl_days: int = Field(
         365, ge=1, le=3650, description="How long windows and rollups stay in the store, days."
     )
+    flows_ttl_days: int = Field(30, ge=1, le=3650, description="How long flows stay in the store, days.")
+    flow_mode: FlowMode = Field(
+        FlowMode.CORRECTED,
+        description="Whose definition of a flow and its features is followed: corrected (what the classifier is "
+        "trained on), compatible or compatible-2020 (CICFlowMeter with its faults); see flows.md.",
+    )
+    flow_capacity: int = Field(
+        1 << 17,
+        ge=1_024,
+        le=1 << 24,
+        description="Flows of a capture and partition that are kept in memory at most, 0.6 KB each; beyond it the "
+        "quietest are written early.",
+    )
+    flow_linger_s: float = Field(
+        10.0,
+        ge=0,
+        le=2_000,
+        description="How long a flow waits for stragglers after both FINs or a RST, seconds.",
+    )
+    flow_idle_s: float = Field(
+        120.0, ge=1, le=2_000, description="How long an open flow may be quiet before it has ended, seconds."
+    )
+    stream_heartbeat_s: float = Field(
+        15.0,
+        ge=1,
+        le=300,
+        description="Longest silence towards who listens to the stream of events, seconds; proxies close silent "
+        "connections after a minute or so.",
+    )
+    notify_urls: SecretStr = Field(
+        SecretStr(""),
+        description="Whom anomalies are told: apprise URLs (Slack, PagerDuty, mail, webhooks and a hundred more), "
+        "separated by blanks or commas. They are secrets and shown nowhere.",
+    )
+    notify_severity: Literal["medium", "high"] = Field(
+        "high", description="Least severity that people are told of: medium or high."
+    )
+    notify_types: Annotated[tuple[AnomalyType, ...], NoDecode] = Field(
+        (), description="Types of anomalies that people are told of, separated by commas; empty for all."
+    )
+    notify_per_hour: int = Field(
+        20, ge=1, le=1000, description="Messages in an hour at most; what is held back follows in one summary."
+    )
+    notify_quiet_hours: str = Field(
+        "",
+        pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d ?- ?([01]\d|2[0-3]):[0-5]\d$",
+        description="Hours in which nobody is told anything, as in 22:00-07:00; a summary follows.",
+    )
+    notify_time_zone: str = Field("UTC", description="Time zone of the quiet hours, as in Europe/Berlin.")
+    notify_ended_s: float = Field(
+        600.0, ge=1, le=86_400, description="An incident has ended when nothing of it was found for so long, seconds."
+    )
     log_level: str = Field(
         "INFO",
         description="Least severe log lines to keep: DEBUG, INFO, WARNING, ERROR or CRITICAL.",
         validation_alias=_also("LOG_LEVEL", "RLIDS_LOG_LEVEL"),
+    )
+    log_format: Literal["json", "text"] = Field(
+        "json", description="Form of the lines in log files: json (an object a line) or text (for people)."
     )
     debug: bool = Field(
         False,
@@ -127,6 +214,20 @@ class Settings(BaseSettings):
         description="Model bundle that the classifier serves.",
         validation_alias=_also("MODEL_PATH", "RLIDS_MODEL_PATH"),
     )
+
+    @field_validator("notify_types", mode="before")
+    @classmethod
+    def _split_types(cls, value: object) -> object:
+        return tuple(part for part in re.split(r"[,\s]+", value) if part) if isinstance(value, str) else value
+
+    @field_validator("notify_time_zone")
+    @classmethod
+    def _check_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("write the name of a time zone, as in Europe/Berlin") from error
+        return value
 
     @field_validator("data_roots", mode="before")
     @classmethod
@@ -230,6 +331,16 @@ class Settings(BaseSettings):
         return self.state / "logs"
 
     @property
+    def captures_folder(self) -> Path:
+        """Folder of what live captures keep on disk, one folder inside per capture."""
+        return self.state / "captures"
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The thresholds of baselines and detectors alone."""
+        return Thresholds(**{name: getattr(self, name) for name in Thresholds.model_fields})
+
+    @property
     def window_ns(self) -> int:
         """Size of a window, ns."""
         return round(self.window_s * 1e9)
@@ -270,6 +381,20 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(" ".join(_sentences(error))) from None
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the environment in which a child process has the same settings."""
+    separators = {"data_roots": os.pathsep}
+    environment = {}
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            continue  # whoever needs it has it from where we have it
+        if isinstance(value, tuple):
+            value = separators.get(name, ",").join(map(str, value))
+        environment[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)
+    return environment
+
+
 def _sentences(error: ValidationError) -> Iterator[str]:
     by_alias = {
         alias: name for name, field in Settings.model_fields.items() for alias in environment_names(name, field)
@@ -278,6 +403,9 @@ def _sentences(error: ValidationError) -> Iterator[str]:
         place = str(problem["loc"][0]) if problem["loc"] else ""
         name = place if place in Settings.model_fields else by_alias.get(place, place)
         reason = problem["msg"].removeprefix("Value error, ")
+        if not place:  # two settings that contradict each other
+            yield f"The settings contradict each other: {reason}."
+            continue
         value = without_password(str(problem["input"]))
         yield f"{PREFIX}{name.upper()} cannot be {value!r}: {reason[:1].lower()}{reason[1:]}."
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from infra.settings import ROOT, Settings, environment_names, without_password
+from schemas.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class SettingRow:
 
 
 def setting_rows(settings: Settings | None = None) -> list[SettingRow]:
-    """Return every setting in the order declared, with its value in force when ``settings`` is given."""
+    """Return every setting as declared, thresholds last, with its value in force when ``settings`` is given."""
     return [
         SettingRow(
             names=environment_names(name, field),
@@ -50,7 +51,7 @@ def setting_rows(settings: Settings | None = None) -> list[SettingRow]:
             bounds=_bounds(field),
             doc=field.description or "",
         )
-        for name, field in Settings.model_fields.items()
+        for name, field in sorted(Settings.model_fields.items(), key=lambda item: item[0] in Thresholds.model_fields)
     ]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from infra import store_migrations
+from infra.counters import STORE_ERRORS, STORE_ROWS, STORE_SECONDS
 from infra.native import encode_native, has_native_form
 from infra.store_clients import Clients, refused
 from schemas.tables import TABLES
@@ -21,6 +23,9 @@ PACKETS_TTL_DAYS = 7
 
 WINDOWS_TTL_DAYS = 365
 """Days that windows and rollups are kept, when the settings say nothing."""
+
+FLOWS_TTL_DAYS = 30
+"""Days that flows are kept, when the settings say nothing."""
 
 _INSERT_SETTINGS: dict[str, str | int] = {
     "async_insert": 0,
@@ -34,6 +39,9 @@ _INSERT_SETTINGS: dict[str, str | int] = {
     "max_threads": 1,
     "max_partitions_per_insert_block": 0,
 }
+
+_WAIT_FOR_DELETION = "lightweight_deletes_sync = 2"
+_NOTE_DELETION = "lightweight_deletes_sync = 0"
 
 
 class Store:
@@ -56,7 +64,12 @@ class Store:
 
     @classmethod
     def open(
-        cls, clickhouse_dsn: str, *, packets_ttl_days: int = PACKETS_TTL_DAYS, windows_ttl_days: int = WINDOWS_TTL_DAYS
+        cls,
+        clickhouse_dsn: str,
+        *,
+        packets_ttl_days: int = PACKETS_TTL_DAYS,
+        windows_ttl_days: int = WINDOWS_TTL_DAYS,
+        flows_ttl_days: int = FLOWS_TTL_DAYS,
     ) -> Self:
         """Open a store, making its database when there is none.
 
@@ -68,6 +81,8 @@ class Store:
             Days that packets are kept, counted from when they were stored.
         windows_ttl_days : int
             Days that windows and rollups are kept, counted from when they were stored or last added to.
+        flows_ttl_days : int
+            Days that flows are kept, counted from when they were stored.
 
         Raises
         ------
@@ -75,9 +90,12 @@ class Store:
             When the address makes no sense, another process has the folder, or the server does not answer or
             refuses the login.
         """
-        return cls(
-            Clients(clickhouse_dsn), {"packets_ttl_days": packets_ttl_days, "windows_ttl_days": windows_ttl_days}
-        )
+        retention_days = {
+            "packets_ttl_days": packets_ttl_days,
+            "windows_ttl_days": windows_ttl_days,
+            "flows_ttl_days": flows_ttl_days,
+        }
+        return cls(Clients(clickhouse_dsn), retention_days)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -92,6 +110,13 @@ class Store:
     def close(self) -> None:
         """Close the store; calls still running finish, later ones fail. The embedded engine stops with the last."""
         self._clients.close()
+
+    @staticmethod
+    @contextmanager
+    def _timed(operation: str) -> Iterator[None]:
+        """Count a call, how long it took and whether it failed."""
+        with STORE_SECONDS.labels(operation).time(), STORE_ERRORS.labels(operation).count_exceptions():
+            yield
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, object]]:
         """Return the rows of a SELECT, one dict per row.
@@ -108,7 +133,7 @@ class Store:
         StoreError
             When ClickHouse refuses the statement or cannot be reached.
         """
-        with self._clients.client() as client:
+        with self._timed("query"), self._clients.client() as client:
             try:
                 result = client.query(sql, parameters=dict(parameters or {}))
             except ClickHouseError as error:
@@ -123,7 +148,7 @@ class Store:
         StoreError
             When ClickHouse refuses the statement or cannot be reached.
         """
-        with self._clients.client() as client:
+        with self._timed("query"), self._clients.client() as client:
             try:
                 answer = client.raw_query(sql, parameters=dict(parameters or {}), fmt="ArrowStream")
             except ClickHouseError as error:
@@ -139,7 +164,7 @@ class Store:
         StoreError
             When ClickHouse refuses the statement or cannot be reached.
         """
-        with self._clients.client() as client:
+        with self._timed("command"), self._clients.client() as client:
             try:
                 client.command(sql, parameters=dict(parameters or {}))
             except ClickHouseError as error:
@@ -169,7 +194,7 @@ class Store:
             return
         is_native = isinstance(rows, pa.RecordBatch) and has_native_form(rows.schema)
         body, form = (encode_native(rows), "Native") if is_native else (_arrow_stream(rows), "ArrowStream")
-        with self._clients.client() as client:
+        with self._timed("insert"), self._clients.client() as client:
             try:
                 client.raw_insert(
                     table,
@@ -180,6 +205,7 @@ class Store:
                 )
             except ClickHouseError as error:
                 raise refused(error, f"an insert into {table}") from error
+        STORE_ROWS.labels(table).inc(rows.num_rows)
 
     def migrate(self) -> list[str]:
         """Bring the store's tables up to what this version needs, and its retention to the settings.
@@ -219,20 +245,32 @@ class Store:
                 if f"TTL {ttl} " not in engines.get(table.name, ""):
                     self.command(f"ALTER TABLE {table.name} MODIFY TTL {ttl}")
 
-    def delete_capture(self, capture_id: str) -> None:
-        """Remove every row of a capture, rollups included.
+    def delete_captures(self, capture_ids: Sequence[str], *, wait: bool = True) -> None:
+        """Remove every row of some captures, rollups included.
 
-        Its insert tokens stay known: rows sent again under the same capture id are taken for repeats, so a
+        Their insert tokens stay known: rows sent again under the same capture id are taken for repeats, so a
         deleted id is never used again.
+
+        Parameters
+        ----------
+        capture_ids : sequence of str
+            All of them go with one statement for each table.
+        wait : bool
+            Whether to return only when the rows are gone. Otherwise the store has noted on disk what to remove, and
+            does so by itself, also after a crash.
 
         Raises
         ------
         StoreError
             When ClickHouse refuses a statement or cannot be reached; calling again continues.
         """
+        if not capture_ids:
+            return
+        sync = _WAIT_FOR_DELETION if wait else _NOTE_DELETION
         for name in deletion_order():
-            # The names are ours; the id travels as a value.
-            self.command(f"DELETE FROM {name} WHERE capture_id = {{id:String}}", {"id": capture_id})  # noqa: S608
+            # The names are ours; the ids travel as values.
+            statement = f"DELETE FROM {name} WHERE capture_id IN {{ids:Array(String)}} SETTINGS {sync}"  # noqa: S608
+            self.command(statement, {"ids": list(capture_ids)})
 
 
 def deletion_order() -> Sequence[str]:

@@ -33,6 +33,19 @@ _SESSION: dict[str, str | int] = {
 }
 """Settings of every client, on both kinds of store."""
 
+_MIB = 1 << 20
+
+_ENGINE: dict[str, int] = {
+    # Merging and deleting take the time that nobody else wants (nice(1)); an insert or a query does not wait for them.
+    "os_threads_nice_value_merge_mutate": 15,
+    # By default some 5 GB each: a process that is asked about more and more captures would grow for weeks.
+    "mark_cache_size": 64 * _MIB,
+    "index_mark_cache_size": 32 * _MIB,
+    "primary_index_cache_size": 64 * _MIB,
+    "query_condition_cache_size": 16 * _MIB,
+}
+"""Settings of the embedded engine as a whole; a server has its own."""
+
 _UNAVAILABLE_CODES = frozenset({3, 159, 160, 164, 202, 209, 210, 241, 242, 243, 252, 279, 999})
 """ClickHouse error codes that another try can clear: time-outs, memory, disk space, too many parts or queries."""
 
@@ -60,7 +73,9 @@ def _embedded(folder: Path) -> Callable[[str], Client]:
     """Return what makes clients of the engine in this process, its data under ``folder``."""
 
     def connect(database: str) -> Client:
-        return clickhouse_connect.get_client(interface="chdb", path=str(folder), database=database, settings=_SESSION)
+        return clickhouse_connect.get_client(
+            interface="chdb", path=str(folder), database=database, settings=_SESSION, chdb_options=_ENGINE
+        )
 
     return connect
 

@@ -1,0 +1,16 @@
+"""Arrow IPC bodies of messages, for whoever sends tables to a topic."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
+_PLAIN = pa.ipc.IpcWriteOptions(compression=None)
+
+
+def encode_table(rows: pa.RecordBatch | pa.Table, *, compress: bool = True) -> bytes:
+    """Return rows as one Arrow IPC stream, LZ4-compressed unless told otherwise."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema, options=_COMPRESSED if compress else _PLAIN) as writer:
+        writer.write(rows)
+    return bytes(sink.getvalue())
