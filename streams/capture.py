@@ -1,164 +1,34 @@
-"""From a capture file to messages on the ``packets`` topic."""
+"""From a capture to messages on the ``packets`` topic."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from dataclasses import replace
 from functools import partial
-from itertools import pairwise
-from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from confluent_kafka import KafkaError, Message, Producer
 
 from infra.kafka import flush, send
-from infra.lag import BackPressure
 from infra.settings import Settings
-from schemas.captures import CaptureEvent, CaptureRow, LedgerRow
-from schemas.enums import BatchKind, CaptureState, DecodeStatus, Hop
+from schemas.captures import CaptureEvent, CaptureRow
+from schemas.enums import BatchKind, CaptureState, Hop
 from schemas.errors import BrokerError, SpanwatchError
-from schemas.packets import MAX_BATCH_PACKETS
-from schemas.topics import CAPTURES, PACKETS, STORAGE_GROUP
-from streams.decode import decode
-from streams.files import CaptureFile
-from streams.packets import NO_TIME_NS, Packets
-from streams.split import split
+from schemas.topics import CAPTURES, PACKETS
+from streams.capture_ledger import CaptureLedger
+from streams.chunks import CapturePlan, Chunk, chunks
+from streams.frames import FrameSource, HopCount
+from streams.heartbeat import Heartbeat
+from streams.overload import HoldBack, Overload, Sample
+from streams.unfinished import forget_running, note_running
 from streams.wire import BatchHeader, encode_packets
-
-CHUNK_PACKETS = 131_072
-"""Frames read at a time for each partition: one insert costs ClickHouse as much as 20,000 rows do."""
-
-FLUSH_NS = 250_000_000
-"""A paced capture sends what it has at the latest after so much time."""
 
 REPORT_S = 0.5
 """How often a running capture reports its progress, s."""
 
-
-@dataclass(frozen=True)
-class Chunk:
-    """One step of a capture: a message for every partition.
-
-    Parameters
-    ----------
-    header : BatchHeader
-        Of a ``data`` message of the chunk; a partition without packets gets a ``progress``.
-    batches : list of RecordBatch or None
-        Packets by partition.
-    packets : Packets
-        All packets of the chunk, in the order of the capture.
-    """
-
-    header: BatchHeader
-    batches: list[pa.RecordBatch | None]
-    packets: Packets
-
-
-@dataclass(frozen=True)
-class CapturePlan:
-    """What to capture and how to name it.
-
-    Parameters
-    ----------
-    capture_id, name, fingerprint, sensor : str
-        See ``CAPTURE_COLUMNS``.
-    window_ns : int
-        Window size, ns.
-    partitions : int
-        Partitions of the ``packets`` topic.
-    speed : float
-        0 reads as fast as possible, N at N times the original speed.
-    """
-
-    capture_id: str
-    name: str
-    fingerprint: str
-    sensor: str
-    window_ns: int
-    partitions: int
-    speed: float = 0.0
-
-
-def chunks(file: CaptureFile, plan: CapturePlan) -> Iterator[Chunk]:
-    """Cut a capture into chunks; the same regular file and plan give the same chunks."""
-    origin_ns = newest_ns = None
-    seq = 0
-    for run in _runs(file, min(CHUNK_PACKETS * plan.partitions, MAX_BATCH_PACKETS)):
-        if origin_ns is None or newest_ns is None:
-            origin_ns = newest_ns = int(run.packets.ts_ns[0])
-        for rows in _flushes(run.packets, plan.speed):
-            part = _rows_of(run.packets, rows)
-            newest_ns = part.newest_ns(newest_ns)
-            header = BatchHeader(
-                capture_id=plan.capture_id,
-                sensor=plan.sensor,
-                kind=BatchKind.DATA,
-                seq=seq,
-                partitions=plan.partitions,
-                window_ns=plan.window_ns,
-                origin_ns=origin_ns,
-                clock_ns=newest_ns,
-                first_frame=int(part.frame[0]),
-                last_frame=int(part.frame[-1]),
-                first_offset=run.first_offset,
-                last_offset=run.last_offset,
-            )
-            yield Chunk(header, split(part, plan.partitions), part)
-            seq += 1
-
-
-class _Run(NamedTuple):
-    """Decoded packets that follow one another in a capture, and the part of the file they are from."""
-
-    packets: Packets
-    first_offset: int
-    last_offset: int
-
-
-def _runs(file: CaptureFile, max_frames: int) -> Iterator[_Run]:
-    """Decode a capture and put neighbouring blocks together, up to ``max_frames`` packets.
-
-    A block of a file ends with the reader's buffer, so its frames may be few where they are long. A pipe's
-    blocks are handed on as they come: what it has not sent yet is not waited for.
-    """
-    waiting: list[_Run] = []
-    n_waiting, newest_ns = 0, NO_TIME_NS
-    for block in file.blocks(max_frames):
-        if n_waiting + len(block) > max_frames:
-            yield _joined(waiting)
-            waiting, n_waiting = [], 0
-        packets = decode(block, newest_ns)
-        newest_ns = packets.newest_ns(newest_ns)
-        waiting.append(_Run(packets, block.first_offset, block.last_offset))
-        n_waiting += len(block)
-        if not file.file_bytes:
-            yield _joined(waiting)
-            waiting, n_waiting = [], 0
-    if waiting:
-        yield _joined(waiting)
-
-
-def _joined(runs: list[_Run]) -> _Run:
-    if len(runs) == 1:
-        return runs[0]
-    columns: list[Any] = [np.concatenate(parts) for parts in zip(*(run.packets for run in runs), strict=True)]
-    return _Run(Packets(*columns), runs[0].first_offset, runs[-1].last_offset)
-
-
-def _rows_of(packets: Packets, rows: slice) -> Packets:
-    columns: list[Any] = [column[rows] for column in packets]
-    return Packets(*columns)
-
-
-def _flushes(packets: Packets, speed: float) -> list[slice]:
-    """Return the runs of packets to send together: all of them, or one run per flush interval."""
-    if speed <= 0:
-        return [slice(0, len(packets.ts_ns))]
-    interval = (packets.ts_ns + packets.lag_ns) // int(FLUSH_NS * speed)
-    cuts = [0, *(np.flatnonzero(np.diff(interval)) + 1).tolist(), len(packets.ts_ns)]
-    return [slice(first, last) for first, last in pairwise(cuts)]
+LIVE_REPORT_S = 1.0
+"""The same of a live capture, which may run for months and sends its ledger each time, s."""
 
 
 class CaptureRun:
@@ -166,8 +36,8 @@ class CaptureRun:
 
     Parameters
     ----------
-    file : CaptureFile
-        The opened capture.
+    source : FrameSource
+        The opened file or port.
     plan : CapturePlan
         What to call it and how fast to go.
     settings : Settings
@@ -176,31 +46,48 @@ class CaptureRun:
         An idempotent producer with a bounded queue.
     """
 
-    def __init__(self, file: CaptureFile, plan: CapturePlan, settings: Settings, producer: Producer) -> None:
-        self._file = file
+    def __init__(self, source: FrameSource, plan: CapturePlan, settings: Settings, producer: Producer) -> None:
+        self._source = source
         self._plan = plan
+        self._settings = settings
         self._producer = producer
         self._packets_topic = settings.topic_name(PACKETS)
         self._captures_topic = settings.topic_name(CAPTURES)
-        self._pressure = BackPressure(settings, settings.group_name(STORAGE_GROUP), PACKETS)
-        self._statuses = np.zeros(len(DecodeStatus), np.int64)
-        self._acknowledged = 0
+        self._overload: Overload = Sample(settings, source) if source.is_live else HoldBack(settings)
+        self._ledger = CaptureLedger()
         self._failure: str | None = None
-        self._seq = 0
+        self._end = BatchHeader(
+            capture_id=plan.capture_id,
+            sensor=plan.sensor,
+            kind=BatchKind.END,
+            seq=0,
+            partitions=plan.partitions,
+            window_ns=plan.window_ns,
+            origin_ns=0,
+            clock_ns=0,
+            is_live=source.is_live,
+            interface=source.interface,
+        )
         self.row = CaptureRow(
             capture_id=plan.capture_id,
             version=0,
             state=CaptureState.RUNNING,
-            source="pcap",
+            source="live" if source.is_live else "pcap",
             name=plan.name,
             fingerprint=plan.fingerprint,
             sensor=plan.sensor,
             window_ns=plan.window_ns,
             partitions=plan.partitions,
             started_ns=time.time_ns(),
-            file_bytes=file.file_bytes,
+            file_bytes=source.file_bytes,
+            is_requested=plan.is_requested,
         )
         """Where the capture stands."""
+
+    @property
+    def sampling_rate(self) -> float:
+        """Share of the flows that is kept now."""
+        return self._overload.sampling.rate
 
     def steps(self) -> Generator[CaptureRow]:
         """Send the capture chunk by chunk; yield where it stands after each.
@@ -210,31 +97,35 @@ class CaptureRun:
         Raises
         ------
         CaptureError
-            When the file breaks off in a way that is no mere truncation.
+            When the file breaks off in a way that is no mere truncation, or the port is gone.
         BrokerError
             When Kafka does not take the messages.
         """
         self._report()
         reported_s = time.monotonic()
-        last: BatchHeader | None = None
         error = "interrupted"
+        heartbeat = Heartbeat(self._tell_again)
         try:
-            for chunk in chunks(self._file, self._plan):
+            for chunk in chunks(self._source, self._plan, self._overload.sampling):
                 self._pace(chunk.header)
                 self._send_chunk(chunk)
-                last = chunk.header
-                if time.monotonic() - reported_s > REPORT_S:
+                if time.monotonic() - reported_s > (LIVE_REPORT_S if self._source.is_live else REPORT_S):
                     self._report()
                     reported_s = time.monotonic()
                 yield self.row
-                self._pressure.wait(len(chunk.batches))
+                self._overload.after(len(chunk.batches))
             error = ""
         except SpanwatchError as failure:
             error = str(failure)
             raise
         finally:
-            self._finish(last, error)
+            heartbeat.stop()
+            self._finish(error)
         yield self.row
+
+    def _tell_again(self) -> None:
+        """Say that the capture goes on, also while it waits for the time of its next packets."""
+        _tell(CaptureEvent(capture=self.row), self._producer, self._captures_topic)
 
     def _pace(self, header: BatchHeader) -> None:
         """Wait until it is the chunk's time, if the capture is replayed at a speed."""
@@ -249,23 +140,28 @@ class CaptureRun:
                 self._send(partition, replace(chunk.header, kind=BatchKind.PROGRESS), b"", 0)
             else:
                 self._send(partition, chunk.header, encode_packets(batch), batch.num_rows)
-        packets = chunk.packets
-        self._statuses += np.bincount(packets.decode_status, minlength=len(DecodeStatus))
-        self._seq = chunk.header.seq + 1
+        self._ledger.add(chunk)
+        self._end = replace(chunk.header, kind=BatchKind.END, seq=chunk.header.seq + 1)
+        self.row = self.row.model_copy(update={"version": self._end.seq, **self._counted(chunk)})
+
+    def _counted(self, chunk: Chunk) -> dict[str, int | float]:
+        """Return the fields of the capture's row that a chunk with packets changes."""
+        packets, row = chunk.packets, self.row
+        if not len(packets.ts_ns):
+            return {}
         first_ns = int(packets.ts_ns.min())
-        known_first_ns = self.row.first_ts_ns
-        self.row = self.row.model_copy(
-            update={
-                "version": self._seq,
-                "packets": self.row.packets + len(packets.ts_ns),
-                "bytes": self.row.bytes + int(packets.length_bytes.sum(dtype=np.int64)),
-                "first_ts_ns": first_ns if known_first_ns is None else min(first_ns, known_first_ns),
-                "last_ts_ns": chunk.header.clock_ns,
-            }
-        )
+        newest_ns = packets.newest_ns(first_ns if row.last_ts_ns is None else row.last_ts_ns)
+        return {
+            "packets": row.packets + len(packets.ts_ns),
+            "bytes": row.bytes + int(packets.length_bytes.sum(dtype=np.int64)),
+            "first_ts_ns": first_ns if row.first_ts_ns is None else min(first_ns, row.first_ts_ns),
+            "last_ts_ns": newest_ns,
+            "sampling_rate": min(row.sampling_rate, chunk.header.sampling_rate),
+        }
 
     def _send(self, partition: int, header: BatchHeader, body: bytes, n_packets: int) -> None:
         self._raise_failure()
+        self._overload.sent(len(body))
         send(
             self._producer,
             self._packets_topic,
@@ -273,12 +169,13 @@ class CaptureRun:
             key=header.capture_id.encode(),
             partition=partition,
             headers=header.to_kafka(),
-            on_delivery=partial(self._delivered, n_packets),
+            on_delivery=partial(self._delivered, n_packets, len(body)),
         )
 
-    def _delivered(self, n_packets: int, error: KafkaError | None, _message: Message) -> None:
+    def _delivered(self, n_packets: int, n_bytes: int, error: KafkaError | None, _message: Message) -> None:
+        self._overload.delivered(n_bytes)
         if error is None:
-            self._acknowledged += n_packets
+            self._ledger.acknowledged += n_packets
         else:
             self._failure = str(error)
 
@@ -286,69 +183,54 @@ class CaptureRun:
         if self._failure is not None:
             raise BrokerError(f"Kafka did not take a batch of packets: {self._failure}")
 
-    def _finish(self, last: BatchHeader | None, error: str) -> None:
+    def _finish(self, error: str) -> None:
         """Send the end to every partition, wait for Kafka, and report the final state."""
-        end = last or BatchHeader(
-            capture_id=self._plan.capture_id,
-            sensor=self._plan.sensor,
-            kind=BatchKind.END,
-            seq=0,
-            partitions=self._plan.partitions,
-            window_ns=self._plan.window_ns,
-            origin_ns=0,
-            clock_ns=0,
-        )
         for partition in range(self._plan.partitions):
-            self._send(partition, replace(end, kind=BatchKind.END, seq=self._seq), b"", 0)
+            self._send(partition, self._end, b"", 0)
         flush(self._producer)
-        self._pressure.close()
+        self._overload.close()
         self._raise_failure()
         self.row = self.row.model_copy(
             update={
-                "version": self._seq + 1,
+                "version": self._end.seq + 1,
                 "state": CaptureState.FAILED if error else CaptureState.COMPLETE,
                 "ended_ns": time.time_ns(),
-                "is_truncated": self._file.is_truncated,
+                "is_truncated": self._source.is_truncated,
                 "error": error,
             }
         )
         self._report()
 
     def _report(self) -> None:
-        """Send where the capture stands, with the ledger once it is over."""
-        ledger = [] if self.row.state is CaptureState.RUNNING else self._ledger()
+        """Send where the capture stands; with the ledger once it is over, and always for a live one."""
+        is_over = self.row.state is not CaptureState.RUNNING
+        ledger = []
+        if is_over or self._source.is_live:
+            before = self._source.counts()
+            self.row = self.row.model_copy(update={"packets_lost": _lost(before)})
+            ledger = self._ledger.rows(self.row.capture_id, self.row.version, before)
         _tell(CaptureEvent(capture=self.row, ledger=ledger), self._producer, self._captures_topic)
-        if ledger:
+        if is_over:
             flush(self._producer)
-
-    def _ledger(self) -> list[LedgerRow]:
-        read, decoded = self.row.packets, int(self._statuses.sum())
-        row = partial(LedgerRow, capture_id=self.row.capture_id, version=self.row.version)
-        reasons = [
-            row(
-                hop=Hop.DECODE,
-                reason=status.name.lower(),
-                packets_in=int(self._statuses[status]),
-                packets_out=int(self._statuses[status]),
-            )
-            for status in DecodeStatus
-            if status is not DecodeStatus.OK and self._statuses[status]
-        ]
-        return [
-            row(hop=Hop.READ, packets_in=read, packets_out=read),
-            row(hop=Hop.DECODE, packets_in=read, packets_out=decoded),
-            *reasons,
-            row(hop=Hop.PRODUCE, packets_in=decoded, packets_out=self._acknowledged),
-        ]
+        if self._source.is_live and is_over:
+            forget_running(self._settings, self.row.capture_id)
+        elif self._source.is_live:
+            note_running(self._settings, self.row, self._end)
 
 
-def refusal(plan: CapturePlan, error: str, producer: Producer, captures_topic: str) -> CaptureRow:
+def _lost(counts: list[HopCount]) -> int:
+    """Return how many frames never came to be read."""
+    hops = (Hop.NIC, Hop.KERNEL)
+    return sum(count.packets_in - count.packets_out for count in counts if count.hop in hops and not count.reason)
+
+
+def refusal(plan: CapturePlan, error: str, producer: Producer, captures_topic: str, source: str = "pcap") -> CaptureRow:
     """Report a capture that could not even be opened; return its row."""
     now_ns = time.time_ns()
     row = CaptureRow(
         capture_id=plan.capture_id,
         state=CaptureState.FAILED,
-        source="pcap",
+        source=source,
         name=plan.name,
         fingerprint=plan.fingerprint,
         sensor=plan.sensor,
@@ -357,6 +239,7 @@ def refusal(plan: CapturePlan, error: str, producer: Producer, captures_topic: s
         started_ns=now_ns,
         ended_ns=now_ns,
         error=error,
+        is_requested=plan.is_requested,
     )
     _tell(CaptureEvent(capture=row), producer, captures_topic)
     flush(producer)
@@ -364,4 +247,5 @@ def refusal(plan: CapturePlan, error: str, producer: Producer, captures_topic: s
 
 
 def _tell(event: CaptureEvent, producer: Producer, topic: str) -> None:
+    """Send where a capture stands."""
     send(producer, topic, event.model_dump_json().encode(), key=event.capture.capture_id.encode())

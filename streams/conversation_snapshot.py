@@ -31,9 +31,9 @@ _HEADER = struct.Struct("<4sHxxqqq")
 """Magic, version, capacity, idle time in ns, bytes of the body before compression."""
 
 _MAGIC = b"swct"
-_VERSION = 1
+_VERSION = 2
 _CODEC = "zstd"
-_PARTS = ("counters", "slots", "keys", "flows", "handshakes", "segments")
+_PARTS = ("counters", "slots", "keys", "flows", "handshakes", "segments", "histories")
 
 
 @kernel
@@ -93,7 +93,7 @@ def dump_state(state: State, capacity: int, idle_ns: int) -> bytes:
     segments = np.zeros((int(flows["segments"].sum()), 2), np.int64)
     _list_segments(flows, state.segments, segments)
     body = io.BytesIO()
-    for part in (state.counters, slots, keys, flows, state.handshakes[tcp_slots], segments):
+    for part in (state.counters, slots, keys, flows, state.handshakes[tcp_slots], segments, state.histories[slots]):
         np.lib.format.write_array(body, part, allow_pickle=False)
     plain = body.getvalue()
     packed = pa.compress(plain, codec=_CODEC, asbytes=True)
@@ -138,6 +138,7 @@ def load_state(snapshot: bytes) -> tuple[State, int, int]:
     state.pool[POOL_USED] = len(segments)
     state = grow_state(state, 0)
     state.keys[slots] = parts["keys"]
+    state.histories[slots] = parts["histories"]
     tcp_slots, flow_rows = _tcp_rows(parts["keys"], slots)
     state.flows[flow_rows] = parts["flows"]
     state.handshakes[tcp_slots] = parts["handshakes"]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from streams.conversation_table import (
     CLOCK,
     FREE,
+    HISTORY_WORDS,
     KEY_WORDS,
     SWEEP_AT,
     TOP,
@@ -49,6 +50,7 @@ def blank_state(slots: int = _FIRST_SLOTS, rows: int = _FIRST_SLOTS) -> State:
         free=np.zeros(slots, np.int32),
         retired=np.zeros(slots, np.int32),
         counters=counters,
+        histories=np.zeros((slots, HISTORY_WORDS), np.int64),
     )
 
 
@@ -78,6 +80,7 @@ def grow_state(state: State, packets: int) -> State:
             table=np.zeros(2 * slots, np.uint64),
             free=_enlarged(state.free, slots),
             retired=_enlarged(state.retired, slots),
+            histories=_enlarged(state.histories, slots),
         )
         rebuild_table(state)
     rows = int(state.pool[POOL_USED]) + packets

@@ -45,6 +45,11 @@ ones; retired ones; conversations evicted and started; clock value in ns at whic
 DONE, TABLE_FULL, SWEEP_DUE = 0, 1, 2
 """Why assigning stopped; a negative reason names a conversation that was found idle."""
 
+HISTORY_FIRST, HISTORY_FLAGS, HISTORY_WINDOW, HISTORY_WINDOW_BEFORE = range(4)
+HISTORY_WORDS = 4
+"""What windows remember of a conversation (``window_kernel``): event time of its first packet, ns; flags of
+``window_conversations.EVER``, 0 before the first packet; numbers of its last packet's window and of the one before."""
+
 TCP = 6
 
 
@@ -77,7 +82,7 @@ class State(NamedTuple):
     ``keys`` is ``uint64 (slots, 8)``, ``flows`` FLOW ``(2 * slots,)`` (forward, backward), ``handshakes``
     HANDSHAKE ``(slots,)``, ``segments`` int64 ``(rows, 2)``, ``pool`` int64 ``(3,)``, ``table`` uint64
     (power of two; high half of the uid above, slot + 1 below, 0 = empty), ``free`` and ``retired`` int32
-    ``(slots,)`` stacks, ``counters`` int64 ``(9,)``.
+    ``(slots,)`` stacks, ``counters`` int64 ``(9,)``, ``histories`` int64 ``(slots, 4)``.
     """
 
     keys: UInt64s
@@ -89,6 +94,7 @@ class State(NamedTuple):
     free: NDArray[np.int32]
     retired: NDArray[np.int32]
     counters: Words
+    histories: Words
 
 
 class Results(NamedTuple):
@@ -122,11 +128,12 @@ def conversation_uid(
 ) -> np.uint64:
     """Return the hash that names a conversation, the same for both directions and never 0.
 
-    Each endpoint is hashed for itself, then the pair in order of size with the protocol.
+    Each endpoint is hashed for itself, then the pair in order of size with the protocol. A port is spread over all bits
+    before it is added, so that it cannot cancel out the difference between two addresses.
     """
     golden = np.uint64(0x9E3779B97F4A7C15)
-    left = _mix(_mix(src_high + golden) ^ src_low ^ (src_port << np.uint64(48)))
-    right = _mix(_mix(dst_high + golden) ^ dst_low ^ (dst_port << np.uint64(48)))
+    left = _mix((_mix(src_high + golden) ^ src_low) + src_port * golden)
+    right = _mix((_mix(dst_high + golden) ^ dst_low) + dst_port * golden)
     uid = _mix(min(left, right) + golden * _mix(max(left, right) + protocol))
     return uid if uid != 0 else np.uint64(1)
 
@@ -170,6 +177,7 @@ def start_slot(state: State) -> I64:
     state.handshakes[slot].syn_ts_ns = 0
     state.handshakes[slot].initial_rtt_ns = 0
     state.handshakes[slot].is_told = 0
+    state.histories[slot, HISTORY_FLAGS] = 0
     return slot
 
 

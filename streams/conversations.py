@@ -151,6 +151,16 @@ class ConversationTracker:
         """Hash naming the conversation, by slot; shape (slots,)."""
         return self._keys["uid"]
 
+    @property
+    def keys(self) -> NDArray[np.uint64]:
+        """Keys by slot as words; see ``conversation_table.KEY``; shape (slots, 8)."""
+        return self._state.keys
+
+    @property
+    def histories(self) -> NDArray[np.int64]:
+        """What windows remember of each conversation, by slot; they write it; shape (slots, 4)."""
+        return self._state.histories
+
     def track(self, batch: Packets) -> Tracked:
         """Take the next packets into account and say what they are.
 

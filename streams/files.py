@@ -8,7 +8,7 @@ from types import TracebackType
 
 from schemas.errors import CaptureFormatError, SpanwatchError
 from streams import pcap, pcapng
-from streams.frames import FrameBlock, FrameColumns, Indexer, Progress, Stop
+from streams.frames import FrameBlock, FrameColumns, HopCount, Indexer, Progress, Stop
 from streams.sources import ByteSource, open_source
 
 __all__ = ["CaptureFile", "FrameBlock", "open_capture"]
@@ -49,6 +49,10 @@ class CaptureFile:
     reason : str
         Why reading ended early, in words; empty when it did not.
     """
+
+    is_live = False
+    interface = ""
+    fill = 0.0
 
     def __init__(self, source: ByteSource, indexer: Indexer, at: int) -> None:
         self._source = source
@@ -95,6 +99,10 @@ class CaptureFile:
                     self._end_of_bytes()
                     return
                 self._at = moved_to
+
+    def counts(self) -> list[HopCount]:
+        """Return nothing: a file loses no frames before they are decoded."""
+        return []
 
     def close(self) -> None:
         """Close the file; blocks handed out stay valid."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from schemas.enums import Hop
 from streams.columns import empty_columns
 from streams.octets import Octets
 
@@ -40,6 +42,8 @@ class FrameBlock:
     first_offset, last_offset : int
         Part of the (uncompressed) file that the block stands for: half-open, and the next block goes on at
         ``last_offset``.
+    quiet_ns : int
+        Of a port: every frame that it received before this time has been handed out, ns; 0 when nothing is known.
     """
 
     data: Octets
@@ -51,9 +55,59 @@ class FrameBlock:
     first_frame: int
     first_offset: int
     last_offset: int
+    quiet_ns: int = 0
 
     def __len__(self) -> int:
         return len(self.start)
+
+
+class HopCount(NamedTuple):
+    """What a source of frames knows of a hop before or beside the decoder; see ``LEDGER_COLUMNS``."""
+
+    hop: Hop
+    reason: str
+    packets_in: int
+    packets_out: int
+
+
+class FrameSource(Protocol):
+    """Where a capture's frames come from: a file, a pipe or a port."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether frames come from a port: nothing can be read again, and the clock moves without frames."""
+        ...
+
+    @property
+    def interface(self) -> str:
+        """The port's name; empty for a file."""
+        ...
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the file on disk; 0 for a pipe or a port."""
+        ...
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the file ends inside a record; known at the end."""
+        ...
+
+    @property
+    def fill(self) -> float:
+        """How full the buffer is that frames wait in and get lost from, 0 to 1; 0 where none get lost."""
+        ...
+
+    def blocks(self, max_frames: int) -> Iterator[FrameBlock]:
+        """Yield the frames in order, about ``max_frames`` in a block at most.
+
+        A block's bytes are valid until the next block is asked for. A port yields blocks without frames, too.
+        """
+        ...
+
+    def counts(self) -> list[HopCount]:
+        """Return what was counted so far of frames before they came to the decoder."""
+        ...
 
 
 class FrameColumns(NamedTuple):
@@ -69,6 +123,11 @@ class FrameColumns(NamedTuple):
     def empty(cls, max_frames: int) -> FrameColumns:
         """Return room for so many frames."""
         return cls(*empty_columns(_FRAME_LAYOUT, max_frames))  # type: ignore[arg-type]
+
+    def first(self, frames: int) -> FrameColumns:
+        """Return the columns' first rows, without a copy."""
+        columns: list[Any] = [column[:frames] for column in self]
+        return FrameColumns(*columns)
 
 
 _FRAME_LAYOUT = tuple((np.dtype(name), ()) for name in (np.int64, np.uint32, np.uint32, np.int64, np.uint16))

@@ -15,6 +15,7 @@ from streams.arrays import Int64s
 from streams.groups import GroupTable, merge_tables
 from streams.names import NAME_TABLES
 from streams.roundtrips import merge_round_trips
+from streams.window_conversations import from_planes, merge_conversations, no_conversations, to_planes
 
 N_STATUSES = len(DecodeStatus)
 N_VERDICTS = len(TcpAnalysis)
@@ -33,17 +34,7 @@ class Count(IntEnum):
     RTT_SUM_NS = 5
     HANDSHAKES = 6
     HANDSHAKE_SUM_NS = 7
-
-
-class ConversationFlag(IntEnum):
-    """Bits of a conversation within one window."""
-
-    SYN = 1
-    SYN_ACK = 2
-    RESET = 4
-    TCP = 8
-    FRAGMENTS = 16
-    """Later fragments: they have no ports, so they are no conversation of their own."""
+    RETRANSMISSIONS = 8
 
 
 @dataclass(frozen=True)
@@ -63,16 +54,16 @@ class PartialWindow:
         Earliest and latest event time; ``NO_FIRST`` and ``NO_LAST`` without packets.
     rtt_max_ns : int
         Longest round trip, exact also where the percentiles are sketched; -1 without one.
+    sampling_rate : float
+        Share of the flows that was kept, the lowest of its batches.
     statuses : ndarray of int64, shape (len(DecodeStatus),)
         Packets by decode status.
     verdicts : ndarray of int64, shape (len(TcpAnalysis),)
         Segments by bit of the TCP analysis.
     names, protocols : GroupTable
         Packets and bytes by name id and by IP protocol number.
-    hosts : GroupTable
-        Bytes sent and received by address (two big-endian halves).
-    conversations : GroupTable
-        Flags (``ConversationFlag``) by conversation uid and name id.
+    conversations : ndarray of int64, shape (n_rows, WORDS)
+        What each conversation did; see ``streams.window_conversations``. Hosts are derived from it.
     rtts : GroupTable
         Round trips; see ``streams.roundtrips``.
     """
@@ -82,18 +73,18 @@ class PartialWindow:
     first_ts_ns: int
     last_ts_ns: int
     rtt_max_ns: int
+    sampling_rate: float
     statuses: Int64s
     verdicts: Int64s
     names: GroupTable
     protocols: GroupTable
-    hosts: GroupTable
-    conversations: GroupTable
+    conversations: Int64s
     rtts: GroupTable
 
     @property
     def rows(self) -> int:
         """Rows held in all tables: what merging it costs."""
-        return len(self.hosts) + len(self.conversations) + len(self.rtts) + len(self.names)
+        return len(self.conversations) + len(self.rtts) + len(self.names)
 
     @property
     def records(self) -> int:
@@ -109,12 +100,12 @@ def empty_partial(window_id: int) -> PartialWindow:
         first_ts_ns=NO_FIRST,
         last_ts_ns=NO_LAST,
         rtt_max_ns=-1,
+        sampling_rate=1.0,
         statuses=np.zeros(N_STATUSES, np.int64),
         verdicts=np.zeros(N_VERDICTS, np.int64),
         names=GroupTable.empty(1, 2),
         protocols=GroupTable.empty(1, 2),
-        hosts=GroupTable.empty(2, 2),
-        conversations=GroupTable.empty(2, 0),
+        conversations=no_conversations(),
         rtts=GroupTable.empty(1, 1),
     )
 
@@ -136,12 +127,12 @@ def merge_partials(partials: Sequence[PartialWindow]) -> PartialWindow:
         first_ts_ns=min(partial.first_ts_ns for partial in partials),
         last_ts_ns=max(partial.last_ts_ns for partial in partials),
         rtt_max_ns=max(partial.rtt_max_ns for partial in partials),
+        sampling_rate=min(partial.sampling_rate for partial in partials),
         statuses=np.sum([partial.statuses for partial in partials], axis=0),
         verdicts=np.sum([partial.verdicts for partial in partials], axis=0),
         names=merge_tables([partial.names for partial in partials]),
         protocols=merge_tables([partial.protocols for partial in partials]),
-        hosts=merge_tables([partial.hosts for partial in partials]),
-        conversations=merge_tables([partial.conversations for partial in partials]),
+        conversations=merge_conversations([partial.conversations for partial in partials]),
         rtts=merge_round_trips([partial.rtts for partial in partials]),
     )
 
@@ -149,11 +140,9 @@ def merge_partials(partials: Sequence[PartialWindow]) -> PartialWindow:
 _TABLES: dict[str, tuple[int, int]] = {
     "names": (1, 2),
     "protocols": (1, 2),
-    "hosts": (2, 2),
-    "conversations": (2, 0),
     "rtts": (1, 1),
 }
-_SCALARS = ("window_id", "first_ts_ns", "last_ts_ns", "rtt_max_ns")
+_SCALARS = ("window_id", "first_ts_ns", "last_ts_ns", "rtt_max_ns", "sampling_rate")
 _UINTS = pa.list_(pa.uint64())
 _INTS = pa.list_(pa.int64())
 
@@ -163,12 +152,14 @@ PARTIAL_SCHEMA: pa.Schema = pa.schema(
         pa.field("first_ts_ns", pa.int64()),
         pa.field("last_ts_ns", pa.int64()),
         pa.field("rtt_max_ns", pa.int64()),
+        pa.field("sampling_rate", pa.float64()),
         *(pa.field(name, _INTS) for name in ("counts", "statuses", "verdicts")),
         *(
             pa.field(f"{table}_{part}", _INTS if part == "sums" else _UINTS)
             for table in _TABLES
             for part in ("keys", "sums", "flags")
         ),
+        pa.field("conversations", pa.large_binary()),
     ],
     metadata={"names": "\n".join(NAME_TABLES.names)},
 )
@@ -186,6 +177,7 @@ def partials_to_arrow(partials: Sequence[PartialWindow]) -> pa.Table:
             columns[f"{name}_keys"].append(table.keys.ravel())
             columns[f"{name}_sums"].append(table.sums.ravel())
             columns[f"{name}_flags"].append(table.flags)
+        columns["conversations"].append(to_planes(partial.conversations).tobytes())
     return pa.table(columns, schema=PARTIAL_SCHEMA)
 
 
@@ -206,4 +198,4 @@ def _partial_of(row: dict[str, Any]) -> PartialWindow:
             sums=row[f"{name}_sums"].values.to_numpy().reshape(len(flags), n_sums),
             flags=flags,
         )
-    return PartialWindow(**fields)
+    return PartialWindow(**fields, conversations=from_planes(np.frombuffer(row["conversations"].as_buffer(), np.uint8)))

@@ -54,7 +54,7 @@ def split(packets: Packets, partitions: int) -> list[pa.RecordBatch | None]:
     if partitions == 1:
         return [_batch(packets, 0, count) if count else None]
     order, ends = _order_by_partition(packets, partitions)
-    gathered = _gather(packets, order)
+    gathered = gather(packets, order)
     begins = [0, *ends[:-1]]
     return [_batch(gathered, begin, end) if end > begin else None for begin, end in zip(begins, ends, strict=True)]
 
@@ -88,7 +88,8 @@ def _columns(packets: Packets) -> tuple[npt.NDArray[Any], ...]:
     return tuple(packets)
 
 
-def _gather(packets: Packets, order: npt.NDArray[np.int64]) -> Packets:
+def gather(packets: Packets, order: npt.NDArray[np.int64]) -> Packets:
+    """Return the packets of some rows, in the order given; copied."""
     gathered = empty_packets(len(order))
     for source, target in zip(_columns(packets), _columns(gathered), strict=True):
         if source.ndim == 2:  # an address is taken as one value of 16 bytes
@@ -115,6 +116,27 @@ def mix(value: np.uint64) -> np.uint64:
 
 
 @kernel
+def flow_key(
+    src_high: np.uint64,
+    src_low: np.uint64,
+    dst_high: np.uint64,
+    dst_low: np.uint64,
+    src_port: np.uint16,
+    dst_port: np.uint16,
+    protocol: np.uint8,
+    fragment: np.uint8,
+) -> np.uint64:
+    """Return the hash of a packet's flow, the same in both directions; addresses come as two halves of 64 bits."""
+    source, destination = np.uint64(0), np.uint64(0)
+    if fragment == _NO_FRAGMENT:
+        source, destination = np.uint64(src_port), np.uint64(dst_port)
+    source = mix(mix(src_high + source) ^ src_low)
+    destination = mix(mix(dst_high + destination) ^ dst_low)
+    # A sum does not tell which side is which.
+    return mix(source + destination + np.uint64(protocol))
+
+
+@kernel
 def choose_partitions(
     src_ip: npt.NDArray[np.uint64],
     dst_ip: npt.NDArray[np.uint64],
@@ -125,15 +147,18 @@ def choose_partitions(
     partitions: int,
     chosen: npt.NDArray[np.uint8],
 ) -> None:
-    """Write the partition of each packet; addresses come as two halves of 64 bits, shape (n_packets, 2)."""
+    """Write the partition of each packet; addresses are of shape (n_packets, 2)."""
     for row in range(len(chosen)):
-        source, destination = np.uint64(0), np.uint64(0)
-        if fragment[row] == _NO_FRAGMENT:
-            source, destination = np.uint64(src_port[row]), np.uint64(dst_port[row])
-        source = mix(mix(src_ip[row, 0] + source) ^ src_ip[row, 1])
-        destination = mix(mix(dst_ip[row, 0] + destination) ^ dst_ip[row, 1])
-        # A sum does not tell which side is which.
-        key = mix(source + destination + np.uint64(protocol[row]))
+        key = flow_key(
+            src_ip[row, 0],
+            src_ip[row, 1],
+            dst_ip[row, 0],
+            dst_ip[row, 1],
+            src_port[row],
+            dst_port[row],
+            protocol[row],
+            fragment[row],
+        )
         chosen[row] = ((key >> np.uint64(32)) * np.uint64(partitions)) >> np.uint64(32)
 
 

@@ -6,8 +6,9 @@ import struct
 import tempfile
 from pathlib import Path
 
-from streams.capture import CapturePlan, chunks
+from streams.chunks import CapturePlan, chunks
 from streams.files import open_capture
+from streams.flows import FlowMeter
 from streams.merge import WindowMerger
 from streams.window_rows import window_rows
 from streams.windows import PartitionWindows
@@ -38,9 +39,14 @@ def warm_up() -> None:
         with open_capture(path) as file:
             for chunk in chunks(file, plan):
                 operator = PartitionWindows(plan.window_ns, chunk.header.origin_ns, 0)
+                meter = FlowMeter(plan.window_ns, chunk.header.origin_ns)
                 for batch in chunk.batches:
                     if batch is not None:
-                        operator.feed(packets_of(decode_packets(encode_packets(batch))), chunk.header.clock_ns)
+                        packets = packets_of(decode_packets(encode_packets(batch)))
+                        operator.feed(packets, chunk.header.clock_ns)
+                        meter.feed(packets, chunk.header.clock_ns)
+                meter.advance(chunk.header.clock_ns + plan.window_ns)
+                meter.flush()
                 merger = WindowMerger(1)
                 windows = merger.feed(0, 0, operator.flush()) + merger.finish()
                 window_rows(plan.capture_id, plan.window_ns, chunk.header.origin_ns, windows)

@@ -6,16 +6,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from schemas.enums import DecodeStatus, Fragment
-from schemas.packets import NO_PROTOCOL
-from schemas.protocols import SCTP, TCP, UDP
-from streams.arrays import Bools, Int32s, Int64s, UInt8s, UInt16s, UInt32s
-from streams.conversations import Tracked
+from schemas.enums import TcpAnalysis
+from schemas.protocols import TCP
+from streams.arrays import Bools, Int32s, Int64s, UInt8s, UInt16s, UInt32s, UInt64s
+from streams.conversation_rows import (
+    add_packet,
+    add_round_trip,
+    add_segment,
+    begin_row,
+    flags_of,
+    is_turned,
+    raise_flags,
+    window_before,
+    write_echo,
+)
 from streams.jit import kernel
-from streams.names import NAME_TABLES, UNDECODED_ID
+from streams.name_lookup import name_of
 from streams.octets import bare
-from streams.packets import Packets
-from streams.partials import N_STATUSES, N_VERDICTS, NO_FIRST, NO_LAST, ConversationFlag, Count
+from streams.partials import Count
+from streams.tcp_state import ACK, SYN
 
 _RECORDS = int(Count.RECORDS)
 _BYTES = int(Count.BYTES)
@@ -25,14 +34,9 @@ _LATE = int(Count.LATE)
 _RTT_SUM = int(Count.RTT_SUM_NS)
 _HANDSHAKES = int(Count.HANDSHAKES)
 _HANDSHAKE_SUM = int(Count.HANDSHAKE_SUM_NS)
-_SYN = int(ConversationFlag.SYN)
-_SYN_ACK = int(ConversationFlag.SYN_ACK)
-_RESET = int(ConversationFlag.RESET)
-_IS_TCP = int(ConversationFlag.TCP)
-_FRAGMENTS = int(ConversationFlag.FRAGMENTS)
-_LATER = int(Fragment.LATER)
-_UNSUPPORTED = int(DecodeStatus.UNSUPPORTED_LINK_TYPE)
-_SYN_BIT, _RESET_BIT, _ACK_BIT = 0x02, 0x04, 0x10
+_RETRANSMISSIONS = int(Count.RETRANSMISSIONS)
+_RETRANSMISSION = int(TcpAnalysis.RETRANSMISSION)
+_REUSED_PORTS = int(TcpAnalysis.REUSED_PORTS)
 
 
 class PacketColumns(NamedTuple):
@@ -40,7 +44,7 @@ class PacketColumns(NamedTuple):
 
     window: Int64s
     ts_ns: Int64s
-    is_late: Bools
+    lag_ns: Int64s
     length_bytes: UInt32s
     decode_status: UInt8s
     protocol: UInt8s
@@ -49,6 +53,7 @@ class PacketColumns(NamedTuple):
     dst_port: UInt16s
     fragment: UInt8s
     tcp_flags: UInt16s
+    icmp_type: UInt8s
     payload_bytes: UInt32s
     conversation: Int32s
     is_forward: Bools
@@ -57,10 +62,43 @@ class PacketColumns(NamedTuple):
     initial_rtt_ns: Int64s
 
 
-class Scratch(NamedTuple):
-    """Where the newest record of each conversation slot, name and protocol stands, or -1."""
+class WindowTimes(NamedTuple):
+    """When the windows are.
 
-    conversations: Int32s
+    Attributes
+    ----------
+    window_ns, origin_ns, lateness_ns : int
+        Size of a window, start of window 0, allowed lateness, ns.
+    """
+
+    window_ns: int
+    origin_ns: int
+    lateness_ns: int
+
+
+class Scratch(NamedTuple):
+    """What is kept from batch to batch only so as not to be made anew.
+
+    Attributes
+    ----------
+    newest : ndarray of int64, shape (n_slots,)
+        Newest row of each conversation: position of the window (31 bits), row (32), whether the conversation's
+        forward direction is from B to A (1); or -1.
+    rows, echoes : ndarray of int64, shape (n_packets, WORDS)
+        Rows of conversations, and those that tell earlier windows.
+    row_windows : ndarray of int64, shape (n_packets,)
+        Position of the window of each row.
+    echo_windows : ndarray of int64, shape (n_packets,)
+        Number of the window that each echo is for.
+    names, protocols : ndarray of int32
+        Where the newest record of each name and protocol stands, or -1.
+    """
+
+    newest: Int64s
+    rows: Int64s
+    echoes: Int64s
+    row_windows: Int64s
+    echo_windows: Int64s
     names: Int32s
     protocols: Int32s
 
@@ -74,10 +112,16 @@ class BatchSums(NamedTuple):
         Plain sums; see ``PartialWindow``.
     first_ts_ns, last_ts_ns : ndarray of int64, shape (n_windows,)
         Bounds of event time.
-    conversations : ndarray of int64, shape (n_records, 6)
-        Window, slot, bytes forward, bytes backward, flags, name id; a pair may stand twice.
     names, protocols : ndarray of int64, shape (n_records, 4)
         Window, key, packets, bytes; a pair may stand twice.
+    rows : ndarray of int64, shape (n_rows, WORDS)
+        Rows of conversations, to be copied before the next batch; a conversation may stand twice.
+    row_windows : ndarray of int64, shape (n_rows,)
+        Position of the window of each row.
+    echoes : ndarray of int64, shape (n_echoes, WORDS)
+        Rows with flags that earlier windows are told about, to be copied as well.
+    echo_windows : ndarray of int64, shape (n_echoes,)
+        Numbers of those windows.
     """
 
     counts: Int64s
@@ -85,121 +129,16 @@ class BatchSums(NamedTuple):
     verdicts: Int64s
     first_ts_ns: Int64s
     last_ts_ns: Int64s
-    conversations: Int64s
     names: Int64s
     protocols: Int64s
+    rows: Int64s
+    row_windows: Int64s
+    echoes: Int64s
+    echo_windows: Int64s
 
-
-class BatchSummer:
-    """Sums batches; keeps its scratch memory between them.
-
-    Parameters
-    ----------
-    lateness_ns : int
-        How far the watermark stays behind the newest packet, ns.
-    """
-
-    def __init__(self, lateness_ns: int) -> None:
-        self._lateness_ns = lateness_ns
-        self._scratch = Scratch(
-            np.zeros(0, np.int32), np.zeros(len(NAME_TABLES.names), np.int32), np.zeros(256, np.int32)
-        )
-
-    def sums(self, packets: Packets, tracked: Tracked, window: Int64s, ends_ns: Int64s, n_slots: int) -> BatchSums:
-        """Return what a batch adds.
-
-        Parameters
-        ----------
-        window : ndarray of int64, shape (n_packets,)
-            Each packet's position in ``ends_ns``.
-        ends_ns : ndarray of int64, shape (n_windows,)
-            End of each distinct window, ns since the epoch.
-        n_slots : int
-            Slots of the conversation tracker.
-        """
-        if len(self._scratch.conversations) < n_slots:
-            self._scratch = self._scratch._replace(conversations=np.zeros(n_slots, np.int32))
-        for newest in self._scratch:
-            newest.fill(-1)
-        newest_ns = packets.ts_ns + packets.lag_ns
-        columns = PacketColumns(
-            window=window,
-            ts_ns=packets.ts_ns,
-            is_late=newest_ns >= ends_ns[window] + self._lateness_ns,
-            length_bytes=packets.length_bytes,
-            decode_status=packets.decode_status,
-            protocol=packets.protocol,
-            ether_type=packets.ether_type,
-            src_port=packets.src_port,
-            dst_port=packets.dst_port,
-            fragment=packets.fragment,
-            tcp_flags=packets.tcp_flags,
-            payload_bytes=packets.payload_bytes,
-            conversation=tracked.conversation,
-            is_forward=tracked.is_forward,
-            analysis=tracked.analysis,
-            ack_rtt_ns=tracked.ack_rtt_ns,
-            initial_rtt_ns=tracked.initial_rtt_ns,
-        )
-        sums = _empty_sums(len(packets.ts_ns), len(ends_ns))
-        sizes = _sum_batch(columns, _NAMES, self._scratch, sums)
-        return sums._replace(
-            conversations=sums.conversations[: sizes[0]],
-            names=sums.names[: sizes[1]],
-            protocols=sums.protocols[: sizes[2]],
-        )
-
-
-_UDP_AT, _SCTP_AT, _ETHER_TYPES_AT, _PROTOCOLS_AT = (65_536 * table for table in (1, 2, 3, 4))
-_NAMES: UInt16s = np.concatenate(
-    [NAME_TABLES.tcp, NAME_TABLES.udp, NAME_TABLES.sctp, NAME_TABLES.ether_types, NAME_TABLES.protocols]
-)
-"""Name ids by TCP port, UDP port, SCTP port, EtherType and protocol, one table behind the other."""
 
 _KEY_COLUMNS = 4
 """Columns of a record of names or protocols: window, key, packets, bytes."""
-
-
-def _empty_sums(n_packets: int, n_windows: int) -> BatchSums:
-    return BatchSums(
-        counts=np.zeros((n_windows, len(Count)), np.int64),
-        statuses=np.zeros((n_windows, N_STATUSES), np.int64),
-        verdicts=np.zeros((n_windows, N_VERDICTS), np.int64),
-        first_ts_ns=np.full(n_windows, NO_FIRST, np.int64),
-        last_ts_ns=np.full(n_windows, NO_LAST, np.int64),
-        conversations=np.empty((n_packets, 6), np.int64),
-        names=np.empty((n_packets, 4), np.int64),
-        protocols=np.empty((n_packets, 4), np.int64),
-    )
-
-
-@kernel
-def _name_of(protocol: int, ether_type: int, src_port: int, dst_port: int, status: int, names: UInt16s) -> int:
-    """Name a packet: service by the lower port, else by the higher, else transport, else network."""
-    if protocol == NO_PROTOCOL:
-        return UNDECODED_ID if status == _UNSUPPORTED else int(names[_ETHER_TYPES_AT + ether_type])
-    name = 0
-    if protocol in (TCP, UDP, SCTP):
-        table = 0 if protocol == TCP else _UDP_AT if protocol == UDP else _SCTP_AT
-        name = int(names[table + min(src_port, dst_port)])
-        if name == 0:
-            name = int(names[table + max(src_port, dst_port)])
-    return name if name != 0 else int(names[_PROTOCOLS_AT + protocol])
-
-
-@kernel
-def _flags_of(protocol: int, fragment: int, tcp_flags: int) -> int:
-    """Return the ``ConversationFlag`` bits that one packet sets."""
-    if fragment == _LATER and protocol in (TCP, UDP, SCTP):
-        return _FRAGMENTS
-    if protocol != TCP:
-        return 0
-    flags = _IS_TCP
-    if tcp_flags & _RESET_BIT:
-        flags |= _RESET
-    if tcp_flags & _SYN_BIT:
-        flags |= _SYN_ACK if tcp_flags & _ACK_BIT else _SYN
-    return flags
 
 
 @kernel
@@ -218,23 +157,37 @@ def _add_to_key(records: Int64s, newest: Int32s, n: int, window: int, key: int, 
 
 
 @kernel
-def _sum_batch(columns: PacketColumns, names: UInt16s, scratch: Scratch, sums: BatchSums) -> tuple[int, int, int]:
-    """Fill ``sums``; return how many conversation, name and protocol records it has."""
-    n_conversations = n_names = n_protocols = 0
-    conversations, counts = sums.conversations, sums.counts
+def sum_batch(
+    columns: PacketColumns,
+    window_ids: Int64s,
+    times: WindowTimes,
+    names: UInt16s,
+    slot_keys: UInt64s,
+    slot_histories: Int64s,
+    scratch: Scratch,
+    sums: BatchSums,
+) -> tuple[int, int, int, int]:
+    """Fill ``sums`` and the rows of ``scratch``; return how many rows, echoes, names and protocols there are."""
+    n_rows = n_echoes = n_names = n_protocols = 0
+    counts = sums.counts
     # What is handed on in the loop goes without its array; see ``bare``.
     name_table, name_records, newest_names = bare(names), bare(sums.names), bare(scratch.names)
     protocol_records, newest_protocols = bare(sums.protocols), bare(scratch.protocols)
+    rows, echoes, newest = bare(scratch.rows), bare(scratch.echoes), bare(scratch.newest)
+    keys, histories = bare(slot_keys), bare(slot_histories)
     for i in range(len(columns.ts_ns)):
         window, length, protocol = columns.window[i], int(columns.length_bytes[i]), columns.protocol[i]
         ts_ns = columns.ts_ns[i]
+        window_id = window_ids[window]
+        open_until_ns = times.origin_ns + (window_id + 1) * times.window_ns + times.lateness_ns
+        newest_ns = ts_ns + columns.lag_ns[i]
         counts[window, _RECORDS] += 1
         counts[window, _BYTES] += length
-        counts[window, _LATE] += columns.is_late[i]
+        counts[window, _LATE] += newest_ns >= open_until_ns
         sums.statuses[window, columns.decode_status[i]] += 1
         sums.first_ts_ns[window] = min(sums.first_ts_ns[window], ts_ns)
         sums.last_ts_ns[window] = max(sums.last_ts_ns[window], ts_ns)
-        name = _name_of(
+        name = name_of(
             protocol,
             columns.ether_type[i],
             columns.src_port[i],
@@ -243,33 +196,51 @@ def _sum_batch(columns: PacketColumns, names: UInt16s, scratch: Scratch, sums: B
             name_table,
         )
         n_names = _add_to_key(name_records, newest_names, n_names, window, name, length)
-        slot = columns.conversation[i]
+        slot = np.int64(columns.conversation[i])
         if slot < 0:
             continue
         n_protocols = _add_to_key(protocol_records, newest_protocols, n_protocols, window, protocol, length)
-        row = scratch.conversations[slot]
-        if row < 0 or conversations[row, 0] != window:
-            row = n_conversations
-            scratch.conversations[slot] = row
-            conversations[row, 0], conversations[row, 1], conversations[row, 5] = window, slot, name
-            conversations[row, 2] = conversations[row, 3] = conversations[row, 4] = 0
-            n_conversations += 1
-        conversations[row, 2 if columns.is_forward[i] else 3] += length
-        conversations[row, 4] |= _flags_of(protocol, columns.fragment[i], columns.tcp_flags[i])
+        verdicts = columns.analysis[i]
+        tcp_flags = np.int64(columns.tcp_flags[i])
+        is_new_connection = verdicts & _REUSED_PORTS != 0 and tcp_flags & (SYN | ACK) == SYN
+        entry = newest[slot]
+        if entry < 0 or entry >> 33 != window or is_new_connection:
+            turned = 1 if is_turned(keys, slot) else 0
+            side = turned if columns.is_forward[i] else turned ^ 1
+            begin_row(rows, n_rows, keys, histories, slot, side, window_id, ts_ns, is_new_connection)
+            scratch.row_windows[n_rows] = window
+            entry = (window << 33) | (n_rows << 1) | turned
+            newest[slot] = entry
+            n_rows += 1
+        row = (entry >> 1) & 0xFFFFFFFF
+        side = entry & 1 if columns.is_forward[i] else (entry & 1) ^ 1
+        add_packet(rows, row, histories, slot, side, ts_ns, length)
+        flags = flags_of(protocol, columns.fragment[i], tcp_flags, columns.icmp_type[i], side)
+        raised = raise_flags(rows, row, histories, slot, flags)
+        if raised != 0:
+            before = window_before(histories, slot)
+            if before < window_id and newest_ns < open_until_ns - (window_id - before) * times.window_ns:
+                write_echo(echoes, n_echoes, keys, histories, slot, raised)
+                scratch.echo_windows[n_echoes] = before
+                n_echoes += 1
         if protocol != TCP:
             continue
         counts[window, _SEGMENTS] += 1
-        counts[window, _DATA_SEGMENTS] += columns.payload_bytes[i] > 0
+        if columns.payload_bytes[i] > 0:
+            counts[window, _DATA_SEGMENTS] += 1
+            is_retransmission = verdicts & _RETRANSMISSION != 0
+            counts[window, _RETRANSMISSIONS] += is_retransmission
+            add_segment(rows, row, side, is_retransmission)
         if columns.ack_rtt_ns[i] >= 0:
             counts[window, _RTT_SUM] += columns.ack_rtt_ns[i]
+            add_round_trip(rows, row, columns.ack_rtt_ns[i])
         if columns.initial_rtt_ns[i] >= 0:
             counts[window, _HANDSHAKES] += 1
             counts[window, _HANDSHAKE_SUM] += columns.initial_rtt_ns[i]
-        verdicts = columns.analysis[i]
         bit = 0
         while verdicts != 0:
             if verdicts & 1:
                 sums.verdicts[window, bit] += 1
             verdicts >>= 1
             bit += 1
-    return n_conversations, n_names, n_protocols
+    return n_rows, n_echoes, n_names, n_protocols

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv6Address
 from typing import Any
 
 import numpy as np
@@ -11,22 +10,15 @@ import pyarrow as pa
 
 from schemas.enums import DecodeStatus, TcpAnalysis
 from schemas.windows import TOP_TALKERS, WINDOW_SCHEMA
-from streams.arrays import Bools, Int64s, UInt64s
-from streams.groups import GroupTable
+from streams.arrays import Int64s
+from streams.evidence import Conversations, tcp_ages
+from streams.evidence_columns import WindowEvidence, evidence_columns, evidence_of
+from streams.hosts import Hosts
+from streams.name_lookup import conversation_names
 from streams.names import NAME_TABLES
-from streams.partials import ConversationFlag, Count, PartialWindow
+from streams.partials import NO_LAST, Count, PartialWindow
 from streams.roundtrips import percentile
-
-_TCP, _SYN, _SYN_ACK, _RESET, _FRAGMENTS = (
-    np.uint64(flag)
-    for flag in (
-        ConversationFlag.TCP,
-        ConversationFlag.SYN,
-        ConversationFlag.SYN_ACK,
-        ConversationFlag.RESET,
-        ConversationFlag.FRAGMENTS,
-    )
-)
+from streams.window_conversations import ConversationFlag, Word
 
 
 def window_rows(capture_id: str, window_ns: int, origin_ns: int, windows: Sequence[PartialWindow]) -> pa.Table:
@@ -37,32 +29,37 @@ def window_rows(capture_id: str, window_ns: int, origin_ns: int, windows: Sequen
     window_ns, origin_ns : int
         Size of a window and start of window 0, ns.
     """
-    rows = []
+    plain, evidence = [], []
     for window in windows:
         start_ns = origin_ns + window.window_id * window_ns
-        rows.append(
+        conversations = Conversations(window.conversations)
+        # Packets before the origin count in window 0, so whatever it holds began in it.
+        begins_ns = start_ns if window.window_id else NO_LAST
+        has_begun = window.conversations[:, Word.FIRST_TS_NS] >= begins_ns
+        evidence.append(evidence_of(WindowEvidence(conversations, has_begun)))
+        plain.append(
             {
                 "capture_id": capture_id,
                 "window_id": window.window_id,
                 "version": window.records,
                 "window_start_ns": start_ns,
                 "window_end_ns": start_ns + window_ns,
-                **_traffic(window),
+                "sampling_rate": window.sampling_rate,
+                **_traffic(window, conversations.hosts),
                 **_round_trips(window),
-                **_connections(window.conversations),
+                **_connections(conversations),
                 **_quality(window),
             }
         )
-    return pa.Table.from_pylist(rows, schema=WINDOW_SCHEMA)
+    columns = evidence_columns(evidence)
+    arrays = [
+        columns[field.name] if field.name in columns else pa.array([row[field.name] for row in plain], field.type)
+        for field in WINDOW_SCHEMA
+    ]
+    return pa.Table.from_arrays(arrays, schema=WINDOW_SCHEMA)
 
 
-def address_text(high: int, low: int) -> str:
-    """Return an address, given as two big-endian halves, as text; mapped IPv4 in dotted form."""
-    address = IPv6Address(high << 64 | low)
-    return str(address.ipv4_mapped or address)
-
-
-def _traffic(window: PartialWindow) -> dict[str, Any]:
+def _traffic(window: PartialWindow, hosts: Hosts) -> dict[str, Any]:
     has_packets = window.records > 0
     protocols = [str(number) for number in window.protocols.keys[:, 0]]
     names = [NAME_TABLES.names[number] for number in window.names.keys[:, 0]]
@@ -71,9 +68,9 @@ def _traffic(window: PartialWindow) -> dict[str, Any]:
         "bytes": int(window.counts[Count.BYTES]),
         "first_ts_ns": window.first_ts_ns if has_packets else None,
         "last_ts_ns": window.last_ts_ns if has_packets else None,
-        "hosts": len(window.hosts),
-        "top_src_bytes": _top(window.hosts, 0),
-        "top_dst_bytes": _top(window.hosts, 1),
+        "hosts": len(hosts),
+        "top_src_bytes": _talkers(hosts, hosts.sent_bytes),
+        "top_dst_bytes": _talkers(hosts, hosts.received_bytes),
         "protocol_packets": _pairs(names, window.names.sums[:, 0]),
         "protocol_bytes": _pairs(names, window.names.sums[:, 1]),
         "ip_protocol_packets": _pairs(protocols, window.protocols.sums[:, 0]),
@@ -82,15 +79,11 @@ def _traffic(window: PartialWindow) -> dict[str, Any]:
     }
 
 
-def _top(hosts: GroupTable, column: int) -> list[dict[str, Any]]:
+def _talkers(hosts: Hosts, n_bytes: Int64s) -> list[dict[str, Any]]:
     """Return the hosts with most bytes, most first; equal ones by address, so that order is defined."""
-    sums = hosts.sums[:, column]
-    order = np.lexsort((hosts.keys[:, 1], hosts.keys[:, 0], -sums))[:TOP_TALKERS]
-    return [
-        {"ip": address_text(int(hosts.keys[row, 0]), int(hosts.keys[row, 1])), "bytes": int(sums[row])}
-        for row in order
-        if sums[row] > 0
-    ]
+    top = hosts.top(n_bytes, TOP_TALKERS)
+    texts = hosts.texts(top)
+    return [{"ip": text, "bytes": int(value)} for text, value in zip(texts, n_bytes[top], strict=True)]
 
 
 def _pairs(names: Sequence[str], values: Int64s) -> list[tuple[str, int]]:
@@ -110,12 +103,15 @@ def _round_trips(window: PartialWindow) -> dict[str, Any]:
     }
 
 
-def _connections(conversations: GroupTable) -> dict[str, Any]:
-    counted = conversations.flags & _FRAGMENTS == 0
+def _connections(conversations: Conversations) -> dict[str, Any]:
+    counted = conversations.is_counted
+    names = conversation_names(conversations.rows)
+    median_ns, p95_ns, max_ns = tcp_ages(conversations)
     flags = conversations.flags[counted]
-    name_ids, counts = np.unique(conversations.keys[counted, 1], return_counts=True)
-    attempted = _having(flags, _SYN)
-    answered, reset = _having(flags, _SYN_ACK), _having(flags, _RESET)
+    name_ids, counts = np.unique(names[counted], return_counts=True)
+    attempted, answered, reset = (
+        flags & flag != 0 for flag in (ConversationFlag.SYN, ConversationFlag.SYN_ACK, ConversationFlag.RESET)
+    )
     return {
         "connections_total": len(flags),
         "connections_by_protocol": _pairs([NAME_TABLES.names[name] for name in name_ids], counts),
@@ -123,18 +119,16 @@ def _connections(conversations: GroupTable) -> dict[str, Any]:
         "connections_established": int((attempted & answered).sum()),
         "connections_failed": int((attempted & ~answered & reset).sum()),
         "connections_half_open": int((attempted & ~answered & ~reset).sum()),
+        "age_median_ns": median_ns,
+        "age_p95_ns": p95_ns,
+        "age_max_ns": max_ns,
     }
-
-
-def _having(flags: UInt64s, flag: np.uint64) -> Bools:
-    wanted = flag | _TCP
-    having: Bools = (flags & wanted) == wanted
-    return having
 
 
 def _quality(window: PartialWindow) -> dict[str, Any]:
     verdicts = {verdict: int(window.verdicts[verdict.value.bit_length() - 1]) for verdict in TcpAnalysis}
     return {
+        "tcp_retransmissions": int(window.counts[Count.RETRANSMISSIONS]),
         "tcp_segments": int(window.counts[Count.TCP_SEGMENTS]),
         "tcp_data_segments": int(window.counts[Count.TCP_DATA_SEGMENTS]),
         "tcp_analysis": sorted((str(verdict.name).lower(), count) for verdict, count in verdicts.items() if count),

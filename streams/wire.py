@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from schemas.enums import BatchKind
+from infra.arrow import encode_table as encode_table
+from schemas.enums import AnalysisKind, BatchKind
 from schemas.errors import WireError
 from schemas.packets import IP_ADDRESS, PACKET_SCHEMA, PACKET_SCHEMA_VERSION
 from streams.packets import Packets
@@ -17,8 +18,12 @@ from streams.packets import Packets
 KafkaHeaders: TypeAlias = list[tuple[str, str | bytes | None]]
 """Headers as a producer takes them."""
 
-_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
-_PLAIN = pa.ipc.IpcWriteOptions(compression=None)
+
+LAST_SEQ = 2**62
+"""Number of the end that somebody else sends for a capture whose process is gone: behind all of its own."""
+
+UNKNOWN_NS = -(2**63)
+"""Origin in the header of such an end: whoever sends it knows the capture by its row alone."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,13 @@ class BatchHeader:
         Numbers of the chunk's frames in the capture, from 1, both inclusive.
     first_offset, last_offset : int
         Where the chunk begins and ends in the (uncompressed) file, bytes; 0 for a live port.
+    is_live : bool
+        Whether the packets come from a network interface: window 0 begins at a multiple of the window size, and
+        the clock moves without packets, too.
+    sampling_rate : float
+        Share of the flows that was kept, above 0 and up to 1: the reciprocal is what a count stands for.
+    interface : str
+        The network interface of a live capture; empty for a file.
     schema_version : int
         Version of the packet columns.
     """
@@ -64,7 +76,15 @@ class BatchHeader:
     last_frame: int = 0
     first_offset: int = 0
     last_offset: int = 0
+    is_live: bool = False
+    sampling_rate: float = 1.0
+    interface: str = ""
     schema_version: int = PACKET_SCHEMA_VERSION
+
+    @property
+    def source(self) -> str:
+        """What baselines are learnt from: the port, across captures, or the file's capture alone."""
+        return f"{self.sensor}/{self.interface}" if self.is_live else self.capture_id
 
     def to_kafka(self) -> KafkaHeaders:
         """Return the header as Kafka headers: one per field, text in UTF-8."""
@@ -72,6 +92,11 @@ class BatchHeader:
             (name, (value.value if isinstance(value, BatchKind) else str(value)).encode())
             for name, value in asdict(self).items()
         ]
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> BatchHeader:
+        """Return the header whose fields JSON carried."""
+        return cls(**{**facts, "kind": BatchKind(facts["kind"])})
 
     @classmethod
     def from_kafka(cls, headers: Mapping[str, bytes]) -> BatchHeader:
@@ -88,6 +113,9 @@ class BatchHeader:
                 capture_id=texts["capture_id"],
                 sensor=texts["sensor"],
                 kind=BatchKind(texts["kind"]),
+                is_live=texts["is_live"] == str(True),
+                sampling_rate=float(texts["sampling_rate"]),
+                interface=texts["interface"],
                 **{field.name: int(texts[field.name]) for field in fields(cls) if field.type == "int"},
             )
         except (KeyError, ValueError) as error:
@@ -97,14 +125,6 @@ class BatchHeader:
                 f"a batch of packet schema {header.schema_version}; this version reads up to {PACKET_SCHEMA_VERSION}"
             )
         return header
-
-
-def encode_table(rows: pa.RecordBatch | pa.Table, *, compress: bool = True) -> bytes:
-    """Return rows as one Arrow IPC stream, LZ4-compressed unless told otherwise."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema, options=_COMPRESSED if compress else _PLAIN) as writer:
-        writer.write(rows)
-    return bytes(sink.getvalue())
 
 
 def decode_table(body: bytes, schema: pa.Schema) -> pa.Table:
@@ -197,3 +217,44 @@ class PartialHeader:
         except (KeyError, ValueError) as error:
             raise WireError(f"partial windows without a usable header: {error}") from error
         return cls(batch=batch, **own)
+
+
+@dataclass(frozen=True)
+class AnalysisHeader:
+    """What travels beside anomalies, baselines, analysis runs and the end of a capture's analysis.
+
+    Parameters
+    ----------
+    kind : AnalysisKind
+        What the body is.
+    source : str
+        What was learnt from; also the message's key.
+    capture_id : str
+        The capture it belongs to.
+    run_id : str
+        The run that asked for it; empty for the stream's own verdicts.
+    """
+
+    kind: AnalysisKind
+    source: str
+    capture_id: str
+    run_id: str = ""
+
+    def to_kafka(self) -> KafkaHeaders:
+        """Return the header as Kafka headers: one per field, text in UTF-8."""
+        return [(name, str(value).encode()) for name, value in asdict(self).items()]
+
+    @classmethod
+    def from_kafka(cls, headers: Mapping[str, bytes]) -> AnalysisHeader:
+        """Read the header back.
+
+        Raises
+        ------
+        WireError
+            When a field is missing or malformed.
+        """
+        try:
+            texts = {field.name: headers[field.name].decode() for field in fields(cls)}
+            return cls(**{**texts, "kind": AnalysisKind(texts["kind"])})  # type: ignore[arg-type]
+        except (KeyError, ValueError) as error:
+            raise WireError(f"a message of the analysis without a usable header: {error}") from error
