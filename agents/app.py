@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import faust
+from confluent_kafka import Message
 
 from agents.transport import App
 from infra.broker import bootstrap_servers
 from infra.settings import Settings
-from schemas.topics import MAX_MESSAGE_BYTES, Topic
+from infra.topic_reader import headers_of, octets
+from schemas.errors import WireError
+from schemas.topics import Topic
 
 FaustApp: TypeAlias = faust.App
 Stream: TypeAlias = faust.Stream[bytes]
@@ -53,6 +56,14 @@ class Received:
         headers = {name: value or b"" for name, value in dict(message.headers or {}).items()}
         return cls(message.topic, message.partition, message.offset, headers, message.value or b"")
 
+    @classmethod
+    def of_message(cls, message: Message) -> Received:
+        """Return a message as confluent-kafka hands it over."""
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        if topic is None or partition is None or offset is None:
+            raise WireError("a message that does not say where it stood")
+        return cls(topic, partition, offset, headers_of(message), octets(message.value()))
+
     def __str__(self) -> str:
         """Where it stood, for log lines."""
         return f"{self.topic}[{self.partition}] offset {self.offset}"
@@ -60,6 +71,10 @@ class Received:
 
 MAX_WAITING_MESSAGES = 4
 """Messages that Faust may hold for one agent: a batch is up to 27 MB."""
+
+FETCH_BYTES = 8 * 1024 * 1024
+"""Bytes of a partition that are fetched at once. A larger message still comes, alone (KIP-74), so this bounds only how
+much waits in memory."""
 
 SESSION_TIMEOUT_S = 10
 HEARTBEAT_S = 2
@@ -85,13 +100,13 @@ def make_app(settings: Settings, name: str) -> FaustApp:
         topic_allow_declare=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=MAX_MESSAGE_BYTES,
+        consumer_max_fetch_size=FETCH_BYTES,
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=HEARTBEAT_S,
         broker_commit_interval=0.5,
         broker_max_poll_records=MAX_WAITING_MESSAGES,
         stream_buffer_maxsize=MAX_WAITING_MESSAGES,
-        # Messages that await their capture's end stay unacknowledged; a rebalance must not wait for them.
+        # Messages that await a snapshot stay unacknowledged; a rebalance must not wait for them.
         stream_wait_empty=False,
     )
 

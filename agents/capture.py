@@ -13,7 +13,8 @@ from infra.settings import Settings
 from schemas.captures import CaptureRequest, CaptureRow
 from schemas.errors import SpanwatchError
 from schemas.topics import CAPTURE_REQUESTS, CAPTURES
-from streams.capture import CapturePlan, CaptureRun, refusal
+from streams.capture import CaptureRun, refusal
+from streams.chunks import CapturePlan
 from streams.files import open_capture
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ def plan_of(request: CaptureRequest, settings: Settings) -> CapturePlan:
         window_ns=round(request.window_s * 1e9),
         partitions=settings.partitions,
         speed=request.speed,
+        align=request.align,
+        is_requested=True,
     )
 
 

@@ -5,23 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+from pydantic import BaseModel
 
 from agents.app import Event, FaustApp, Received, Stream, add_agent
 from agents.merge import LEDGER_ROWS
 from infra.settings import Settings
 from infra.store import Store
+from schemas.analysis import RUN_SCHEMA, RunRow
+from schemas.anomalies import ANOMALY_SCHEMA
+from schemas.baselines import BASELINE_SCHEMA
 from schemas.captures import CAPTURE_SCHEMA, LEDGER_SCHEMA, CaptureEvent, LedgerRow
-from schemas.enums import BatchKind, Hop
+from schemas.enums import AnalysisKind, BatchKind, Hop
 from schemas.errors import StoreError, WireError
+from schemas.flows import FLOW_SCHEMA, STORED_FLOW_SCHEMA
 from schemas.packets import STORED_PACKET_SCHEMA, first_event_id
-from schemas.topics import CAPTURES, PACKETS, WINDOWS, Topic
+from schemas.topics import ANOMALIES, BASELINES, CAPTURES, FLOWS, PACKETS, WINDOWS, Topic
 from schemas.windows import WINDOW_SCHEMA
-from streams.wire import BatchHeader, decode_packets, decode_table
+from streams.wire import AnalysisHeader, BatchHeader, decode_packets, decode_table
 
 log = logging.getLogger(__name__)
+
+Told = TypeVar("Told", bound=BaseModel)
 
 RETRY_S = 1.0
 """Pause before an insert that ClickHouse did not take is tried again, s."""
@@ -41,11 +49,20 @@ def stored_batch(batch: pa.RecordBatch, capture_id: str, partition: int, offset:
         The message's position in Kafka; see ``first_event_id``.
     """
     n_packets = batch.num_rows
-    zeros = pa.array(np.zeros(n_packets, np.int8))
-    capture_ids = pa.DictionaryArray.from_arrays(zeros, pa.array([capture_id]))
     first = first_event_id(partition, offset)
     event_ids = pa.array(np.arange(first, first + n_packets, dtype=np.uint64))
-    return pa.RecordBatch.from_arrays([capture_ids, event_ids, *batch.columns], schema=STORED_PACKET_SCHEMA)
+    columns = [_repeated(capture_id, n_packets), event_ids, *batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=STORED_PACKET_SCHEMA)
+
+
+def stored_flows(batch: pa.RecordBatch, capture_id: str) -> pa.RecordBatch:
+    """Return a batch of flow records as rows of ``flows``."""
+    columns = [_repeated(capture_id, batch.num_rows), *batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=STORED_FLOW_SCHEMA)
+
+
+def _repeated(text: str, n_rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, np.int8)), pa.array([text]))
 
 
 class StorageStage:
@@ -78,12 +95,36 @@ class StorageStage:
         elif header.kind is BatchKind.END:
             self._store_ledger(LEDGER_ROWS.validate_json(message.body))
 
+    def flows(self, message: Received) -> None:
+        """Store flow records, or the ledger of a partition whose flows have all been told."""
+        header = BatchHeader.from_kafka(message.headers)
+        if header.kind is BatchKind.DATA:
+            for batch in decode_table(message.body, FLOW_SCHEMA).combine_chunks().to_batches():
+                token = f"{header.capture_id}:{message.partition}:{header.seq}"
+                self._store.insert("flows", stored_flows(batch, header.capture_id), token)
+        elif header.kind is BatchKind.END:
+            self._store_ledger(LEDGER_ROWS.validate_json(message.body))
+
+    def anomalies(self, message: Received) -> None:
+        """Store anomalies, where a run stands, or the ledger of a capture that has been judged to its end."""
+        header = AnalysisHeader.from_kafka(message.headers)
+        if header.kind is AnalysisKind.DATA:
+            self._store.insert("anomalies", decode_table(message.body, ANOMALY_SCHEMA), str(message))
+        elif header.kind is AnalysisKind.RUN:
+            run = _model(RunRow, message.body)
+            row = pa.Table.from_pylist([run.model_dump(mode="json")], schema=RUN_SCHEMA)
+            self._store.insert("analysis_runs", row, f"{run.run_id}:{run.version}")
+        else:
+            self._store_ledger(LEDGER_ROWS.validate_json(message.body))
+
+    def baselines(self, message: Received) -> None:
+        """Store baselines as they stood after a window."""
+        AnalysisHeader.from_kafka(message.headers)
+        self._store.insert("baselines", decode_table(message.body, BASELINE_SCHEMA), str(message))
+
     def captures(self, message: Received) -> None:
         """Store a capture's ledger, then its state."""
-        try:
-            told = CaptureEvent.model_validate_json(message.body)
-        except ValueError as error:
-            raise WireError(f"a capture's state that cannot be read: {error}") from error
+        told = _model(CaptureEvent, message.body)
         self._store_ledger(told.ledger)
         row = pa.Table.from_pylist([told.capture.model_dump(mode="json")], schema=CAPTURE_SCHEMA)
         self._store.insert("captures", row, str(message))
@@ -109,12 +150,23 @@ class StorageStage:
             self._store.insert("ledger", rows, token)
 
 
+def _model(kind: type[Told], body: bytes) -> Told:
+    """Return what a message's JSON tells; raises ``WireError`` when it is no such thing."""
+    try:
+        return kind.model_validate_json(body)
+    except ValueError as error:
+        raise WireError(f"a {kind.__name__} that cannot be read: {error}") from error
+
+
 def add_storage_agents(app: FaustApp, settings: Settings, store: Store) -> None:
-    """Add the agents from ``packets``, ``windows`` and ``captures`` to the store."""
+    """Add the agents from every topic with results to the store."""
     stage = StorageStage(store)
     inserts: tuple[tuple[Topic, Callable[[Received], None]], ...] = (
         (PACKETS, stage.packets),
         (WINDOWS, stage.windows),
+        (FLOWS, stage.flows),
+        (ANOMALIES, stage.anomalies),
+        (BASELINES, stage.baselines),
         (CAPTURES, stage.captures),
     )
     for topic, insert in inserts:

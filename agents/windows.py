@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from confluent_kafka import Producer
 
 from agents.app import FaustApp, Received
-from agents.stateful import OpenCaptures, add_stateful_agent
-from infra.kafka import send
+from agents.sender import Sender
+from agents.stage import CaptureStage
+from agents.stateful import add_stateful_agent
 from infra.settings import Settings
 from schemas.enums import BatchKind
 from schemas.topics import PACKETS, WINDOW_PARTIALS
 from streams.partials import PartialWindow, partials_to_arrow
 from streams.windows import PartitionWindows
-from streams.wire import BatchHeader, PartialHeader, decode_packets, encode_table, packets_of
+from streams.wire import UNKNOWN_NS, BatchHeader, PartialHeader, decode_packets, encode_table, packets_of
 
 
 @dataclass
@@ -22,33 +24,28 @@ class _OpenCapture:
     """One capture on one partition."""
 
     operator: PartitionWindows
+    first: BatchHeader
+    """Header of its first message: what all of them have in common."""
     next_seq: int = 0
     next_partial: int = 0
 
 
-class WindowsStage:
+class WindowsStage(CaptureStage[_OpenCapture]):
     """Keeps the operators of the assigned partitions and sends what they close.
 
     Parameters
     ----------
-    producer : confluent_kafka.Producer
+    sender : Sender
         Where partial windows go.
     """
 
-    def __init__(self, settings: Settings, producer: Producer) -> None:
-        self._settings = settings
-        self._topic = settings.topic_name(WINDOW_PARTIALS)
-        self._producer = producer
-        self._captures: OpenCaptures[_OpenCapture] = OpenCaptures()
+    KIND = "windows stage 1"
+
+    def __init__(self, settings: Settings, sender: Sender) -> None:
+        super().__init__(settings, WINDOW_PARTIALS, sender)
 
     def take(self, message: Received) -> bool:
-        """Process one message; return whether no capture is open on its partition any more.
-
-        Raises
-        ------
-        WireError
-            When the message cannot be understood.
-        """
+        """Process one message; see ``Stage``."""
         header, partition = BatchHeader.from_kafka(message.headers), message.partition
         capture = self._captures.get(partition, header.capture_id, lambda: self._new(header))
         if capture is not None:
@@ -60,18 +57,25 @@ class WindowsStage:
         return self._captures.is_idle(partition)
 
     def _new(self, header: BatchHeader) -> _OpenCapture:
-        return _OpenCapture(PartitionWindows(header.window_ns, header.origin_ns, self._settings.lateness_ns))
+        # Of a capture that was ended by somebody else nothing may have come to this partition.
+        origin_ns = 0 if header.origin_ns == UNKNOWN_NS else header.origin_ns
+        return _OpenCapture(PartitionWindows(header.window_ns, origin_ns, self._settings.lateness_ns), header)
 
-    def drop(self, partitions: set[int]) -> None:
-        """Forget partitions that another worker has now."""
-        self._captures.drop(partitions)
+    def _dump(self, capture: _OpenCapture) -> tuple[dict[str, Any], list[bytes]]:
+        facts = {"next_seq": capture.next_seq, "next_partial": capture.next_partial, "first": asdict(capture.first)}
+        return facts, [capture.operator.snapshot()]
+
+    def _load(self, facts: dict[str, Any], blobs: list[bytes]) -> _OpenCapture:
+        (blob,) = blobs
+        first = BatchHeader.from_facts(facts["first"])
+        return _OpenCapture(PartitionWindows.restore(blob), first, facts["next_seq"], facts["next_partial"])
 
     def _feed(self, partition: int, capture: _OpenCapture, header: BatchHeader, body: bytes) -> None:
         operator = capture.operator
         closed_before = operator.closed_through
         match header.kind:
             case BatchKind.DATA:
-                partials = operator.feed(packets_of(decode_packets(body)), header.clock_ns)
+                partials = operator.feed(packets_of(decode_packets(body)), header.clock_ns, header.sampling_rate)
             case BatchKind.PROGRESS:
                 partials = operator.advance(header.clock_ns)
             case BatchKind.END:
@@ -81,21 +85,17 @@ class WindowsStage:
 
     def _send(self, partition: int, capture: _OpenCapture, header: BatchHeader, partials: list[PartialWindow]) -> None:
         sent = PartialHeader(
-            batch=replace(header, seq=capture.next_partial),
+            batch=replace(capture.first, kind=header.kind, seq=capture.next_partial, clock_ns=header.clock_ns),
             partition=partition,
             closed_through=capture.operator.closed_through,
             records=capture.operator.records,
         )
         capture.next_partial += 1
-        send(
-            self._producer,
-            self._topic,
-            encode_table(partials_to_arrow(partials)),
-            key=header.capture_id.encode(),
-            headers=sent.to_kafka(),
-        )
+        body = encode_table(partials_to_arrow(partials))
+        self._sender.send(self._topic, body, key=header.capture_id.encode(), headers=sent.to_kafka())
 
 
 def add_windows_agent(app: FaustApp, settings: Settings, producer: Producer) -> None:
     """Add the agent from ``packets`` to ``window-partials``."""
-    add_stateful_agent(app, settings, PACKETS, WindowsStage(settings, producer), producer)
+    sender = Sender(producer)
+    add_stateful_agent(app, settings, PACKETS, WindowsStage(settings, sender), sender)

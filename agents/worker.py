@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from agents.analysis import add_analysis_agents
 from agents.app import FaustApp, make_app
 from agents.capture import add_capture_agent
+from agents.flows import add_flows_agent
+from agents.leases import add_reaper
 from agents.merge import add_merge_agent
 from agents.storage import add_storage_agents
 from agents.windows import add_windows_agent
@@ -11,8 +14,12 @@ from infra.kafka import producer
 from infra.settings import Settings
 from infra.store import Store
 from schemas.topics import (
+    ANALYSIS_REQUESTS,
+    ANOMALIES,
+    BASELINES,
     CAPTURE_REQUESTS,
     CAPTURES,
+    FLOWS,
     PACKETS,
     STORAGE_GROUP,
     WINDOW_PARTIALS,
@@ -22,8 +29,8 @@ from schemas.topics import (
 )
 
 READS: dict[str, tuple[Topic, ...]] = {
-    WORKER_GROUP: (CAPTURE_REQUESTS, PACKETS, WINDOW_PARTIALS),
-    STORAGE_GROUP: (PACKETS, WINDOWS, CAPTURES),
+    WORKER_GROUP: (CAPTURE_REQUESTS, PACKETS, WINDOW_PARTIALS, WINDOWS, ANALYSIS_REQUESTS),
+    STORAGE_GROUP: (PACKETS, WINDOWS, FLOWS, ANOMALIES, BASELINES, CAPTURES),
 }
 """What each application reads, by consumer group."""
 
@@ -34,7 +41,9 @@ def make_worker(settings: Settings) -> FaustApp:
     sink = producer(settings)
     add_capture_agent(app, settings, sink)
     add_windows_agent(app, settings, sink)
+    add_flows_agent(app, settings, sink)
     add_merge_agent(app, settings, sink)
+    add_analysis_agents(app, settings, sink)
     return app
 
 
@@ -42,4 +51,5 @@ def make_storage(settings: Settings, store: Store) -> FaustApp:
     """Return the application with the storage agents, for the process that owns the store."""
     app = make_app(settings, STORAGE_GROUP)
     add_storage_agents(app, settings, store)
+    add_reaper(app, settings, store)
     return app

@@ -1,0 +1,193 @@
+"""The commands that train and judge models; PyTorch is loaded when one of them runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from schemas.classes import CLASS_NAMES
+from schemas.errors import SpanwatchError
+
+if TYPE_CHECKING:
+    from agents.classifier.dataset import LabelledFlows
+    from agents.classifier.fitting import Fitted
+    from agents.classifier.training import Epoch
+
+notes = Console(stderr=True)
+out = Console()
+
+_FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+
+
+class _Epochs:
+    """Shows training as it goes."""
+
+    def __init__(self, total: int) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description:<24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[now]}"),
+            console=notes,
+        )
+        self._total = total
+        self._what = ""
+        self._task: Any = None
+
+    def __enter__(self) -> _Epochs:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def say(self, what: str) -> None:
+        """Begin something new."""
+        self._what = what
+        self._task = self._bar.add_task(what, total=None, now="")
+
+    def show(self, phase: str, epoch: Epoch) -> None:
+        """Show an epoch; see ``fitting.Progress``."""
+        if self._task is None or epoch.number == 1:
+            self.say(phase if self._what in ("", "selection", "training") else self._what)
+        now = f"loss {epoch.loss:.4f}  reward {epoch.reward:.3f}"
+        if epoch.validation_loss == epoch.validation_loss:  # not NaN
+            now += f"  set aside: loss {epoch.validation_loss:.4f}, macro-F1 {epoch.validation_f1:.3f}"
+        self._bar.update(self._task, completed=epoch.number, total=self._total, now=now)
+
+
+@click.command("train")
+@_FILES
+@click.option("--out", "model", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Bundle to write.")
+@click.option("--epochs", type=click.IntRange(1), help="At most so many epochs.")
+@click.option("--seed", type=int, default=0, help="Of all random numbers; 0 unless told.")
+@click.option("--version", default="1.0.0", help="What the model is to be called.")
+@click.option("--device", help="Of PyTorch; a GPU when there is one.")
+@click.option("--threads", type=click.IntRange(1), help="Threads to use; all processors unless told.")
+def train_command(
+    files: tuple[Path, ...], model: Path, epochs: int | None, seed: int, version: str, device: str | None, threads: int
+) -> None:
+    """Train a model on FILES of labelled flows, and write its bundle and learning curve.
+
+    FILES are Parquet or CSV, with the columns of CICIDS2017 as published or as corrected.
+    """
+    try:
+        _train(files, model, {"seed": seed} | ({"epochs": epochs} if epochs else {}), version, device, threads)
+    except SpanwatchError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _train(
+    files: tuple[Path, ...], model: Path, options: dict[str, int], version: str, device: str | None, threads: int | None
+) -> None:
+    import torch
+
+    from agents.classifier.dataset import load_flows
+    from agents.classifier.fitting import fit
+    from agents.classifier.plots import draw_learning_curves
+    from agents.classifier.training import TrainingPlan
+
+    torch.set_num_threads(threads or torch.get_num_threads())
+    plan = TrainingPlan(**options)  # type: ignore[arg-type]
+    flows = load_flows(files)
+    _tell(flows)
+    with _Epochs(plan.epochs) as shown:
+        place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        fitted = fit(flows, plan, device=place, progress=shown.show)
+    bundle = _packed(fitted, flows, version)
+    bundle.save(model)
+    draw_learning_curves(fitted.history, model.with_suffix(".png"))
+    notes.print(f"{model}: {bundle.fingerprint}, {fitted.n_epochs} epochs; learning curve beside it")
+
+
+def _tell(flows: LabelledFlows) -> None:
+    left_out = ", ".join(f"{count:,} {reason}" for reason, count in flows.skipped.items() if count)
+    notes.print(f"{len(flows):,} flows" + (f"; left out: {left_out}" if left_out else ""))
+
+
+def _packed(fitted: Fitted, flows: LabelledFlows, version: str) -> Any:
+    """Return the bundle of a fitted model."""
+    from agents.classifier.bundle import About, Bundle
+    from agents.classifier.report import plan_rows
+
+    best = fitted.history["selection"][fitted.n_epochs - 1]
+    about = About(
+        version=version,
+        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        data_sha256=flows.digest,
+        flows_by_class=dict(zip(CLASS_NAMES, flows.counts().tolist(), strict=True)),
+        n_epochs=fitted.n_epochs,
+        metrics={"validation_macro_f1": best.validation_f1, "validation_loss": best.validation_loss},
+        plan=plan_rows(fitted.plan),
+    )
+    return Bundle(fitted.network, fitted.scaler, fitted.calibration, fitted.plan.architecture, about)
+
+
+@click.command("evaluate")
+@_FILES
+@click.option("--model", type=click.Path(path_type=Path, dir_okay=False), help="A bundle; the shipped one unless told.")
+@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the full report here.")
+@click.option("--quick", is_flag=True, help="With --page: the main split only, one seed.")
+@click.option("--again", is_flag=True, help="With --page: from the figures that an earlier run has left beside it.")
+@click.option("--threads", type=click.IntRange(1), help="Threads to use; all processors unless told.")
+def evaluate_command(
+    files: tuple[Path, ...], model: Path | None, page: Path | None, quick: bool, again: bool, threads: int | None
+) -> None:
+    """Judge a model on FILES of labelled flows.
+
+    Without --page: what the model says of these flows, which should not be those it was trained on. With --page: its
+    recipe, trained on the earlier flows and judged on the later ones beside trees, over seeds and splits.
+    """
+    import torch
+
+    torch.set_num_threads(threads or torch.get_num_threads())
+    try:
+        if page is None:
+            _judge(files, model)
+        else:
+            _report(files, model, page, quick, again)
+    except SpanwatchError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _judge(files: tuple[Path, ...], model: Path | None) -> None:
+    from agents.classifier.bundle import SHIPPED
+    from agents.classifier.dataset import load_flows
+    from agents.classifier.predict import Classifier
+    from agents.classifier.report import scores_table
+    from agents.classifier.scores import scores
+
+    classifier, flows = Classifier.load(model or SHIPPED), load_flows(files)
+    _tell(flows)
+    if flows.digest == classifier.bundle.about.data_sha256:
+        notes.print("[yellow]The model was trained on these very flows: this says nothing about others.[/yellow]")
+    out.print(Markdown(scores_table(scores(flows.labels, classifier.predict(flows.features).probabilities))))
+
+
+def _report(files: tuple[Path, ...], model: Path | None, page: Path, quick: bool, again: bool) -> None:
+    from agents.classifier.bundle import SHIPPED, Bundle
+    from agents.classifier.dataset import load_flows
+    from agents.classifier.experiments import Questions, investigate, load_findings, save_findings
+    from agents.classifier.report import write_report
+    from agents.classifier.training import TrainingPlan
+
+    plan = TrainingPlan()
+    figures = page.with_suffix("") / "figures.json"
+    if not again:
+        flows = load_flows(files)
+        _tell(flows)
+        questions = Questions(other_fractions=(), n_seeds=1, ablates=False) if quick else Questions()
+        figures.parent.mkdir(parents=True, exist_ok=True)
+        with _Epochs(plan.epochs) as shown:
+            investigate(flows, plan, questions, shown.show, shown.say, partial(save_findings, path=figures))
+    path = model or SHIPPED
+    write_report(load_findings(figures), plan, Bundle.load(path) if path.exists() else None, page)
+    notes.print(f"{page} and pictures in {page.with_suffix('')}")

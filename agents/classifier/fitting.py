@@ -1,0 +1,124 @@
+"""From labelled flows to a model: choose how long to train, calibrate, then train on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.classifier.calibration import Calibration
+from agents.classifier.dataset import LabelledFlows, earlier
+from agents.classifier.network import DuelingNetwork
+from agents.classifier.scaler import Scaler
+from agents.classifier.scores import macro_f1
+from agents.classifier.training import Agent, Epoch, TrainingPlan, q_values_of, reward_table, without
+
+SELECTION_FRACTION = 0.8
+"""Of the training flows, by time; the rest says when to stop and how sure to be."""
+
+Progress = Callable[[str, Epoch], None]
+"""Is told the phase (``selection`` or ``training``) and each epoch."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, before it is packed.
+
+    Parameters
+    ----------
+    network : DuelingNetwork
+        In evaluation mode, on the CPU.
+    scaler : Scaler
+    calibration : Calibration
+    plan : TrainingPlan
+    n_epochs : int
+        Epochs it was trained for.
+    history : dict of str to list of Epoch
+        By phase.
+    """
+
+    network: DuelingNetwork
+    scaler: Scaler
+    calibration: Calibration
+    plan: TrainingPlan
+    n_epochs: int
+    history: dict[str, list[Epoch]] = field(default_factory=dict)
+
+    def q_values(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return Q-values (n_flows, 15) of raw features (n_flows, 78)."""
+        return q_values_of(self.network, without(self.scaler.apply(features), self.plan.ignored))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the flows set aside have told.
+
+    Parameters
+    ----------
+    n_epochs : int
+        Where their loss was least.
+    calibration : Calibration
+    history : list of Epoch
+    """
+
+    n_epochs: int
+    calibration: Calibration
+    history: list[Epoch]
+
+
+def fit(
+    flows: LabelledFlows, plan: TrainingPlan, *, device: str = "cpu", progress: Progress = lambda _phase, _epoch: None
+) -> Fitted:
+    """Train a model on all of the flows.
+
+    The newest fifth of each class is set aside first, to choose the number of epochs (early stopping) and to learn the
+    calibration; then training begins anew with every flow, for as many epochs on the same schedule.
+    """
+    return fit_selected(flows, plan, select(flows, plan, device, progress), device, progress)
+
+
+def select(flows: LabelledFlows, plan: TrainingPlan, device: str, progress: Progress) -> Selection:
+    """Train on the older flows until those set aside are named no better; see ``fit``."""
+    is_older = earlier(flows, SELECTION_FRACTION)
+    older, newer = flows.of(is_older), flows.of(~is_older)
+    scaler = Scaler.fit(older.features)
+    agent = Agent(scaler.apply(older.features), older.labels, plan, device)
+    states = without(scaler.apply(newer.features), plan.ignored)
+    history: list[Epoch] = []
+    best, best_values = None, np.empty(0, np.float32)
+    while agent.epochs_done < plan.epochs:
+        done, values = agent.epoch(), q_values_of(agent.network, states)
+        epoch = Epoch(done.number, done.loss, done.reward, *_judged(values, newer.labels, plan))
+        history.append(epoch)
+        progress("selection", epoch)
+        if best is None or epoch.validation_loss < best.validation_loss:
+            best, best_values = epoch, values
+        elif epoch.number - best.number >= plan.patience:
+            break
+    n_epochs = best.number if best else plan.epochs
+    return Selection(n_epochs, Calibration.fit(best_values, newer.labels), history)
+
+
+def _judged(values: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], plan: TrainingPlan) -> tuple[float, float]:
+    """Return the Huber loss with every class counting alike, and macro-F1."""
+    errors = np.abs(values - reward_table(plan).numpy()[labels])
+    beta = plan.huber_delta
+    losses = np.where(errors < beta, errors**2 / (2 * beta), errors - beta / 2).mean(axis=1)
+    by_class = [losses[labels == label].mean() for label in np.unique(labels)]
+    return float(np.mean(by_class)), macro_f1(labels, values.argmax(axis=1))
+
+
+def fit_selected(
+    flows: LabelledFlows, plan: TrainingPlan, selection: Selection, device: str, progress: Progress
+) -> Fitted:
+    """Train on all of the flows for the selected number of epochs; see ``fit``."""
+    scaler = Scaler.fit(flows.features)
+    agent = Agent(scaler.apply(flows.features), flows.labels, plan, device)
+    history = []
+    for _ in range(selection.n_epochs):
+        history.append(agent.epoch())
+        progress("training", history[-1])
+    phases = {"selection": selection.history, "training": history}
+    return Fitted(agent.network.cpu().eval(), scaler, selection.calibration, plan, selection.n_epochs, phases)
