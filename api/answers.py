@@ -145,7 +145,7 @@ class StatusAnswer(BaseModel):
                 "metrics_dir": ".local",
                 "baselines_dir": ".local",
             },
-            "data": {"metrics": True, "baselines": False, "anomalies": False},
+            "data": {"metrics": True, "baselines": True, "anomalies": True},
         }
     )
 
@@ -176,6 +176,7 @@ class ControlData(DataStatus):
 
     metric_count: int = Field(description="Windows of the current capture.")
     anomaly_count: int = Field(description="Anomalies of the current capture.")
+    baseline_count: int = Field(description="Baselines of what it was captured from.")
 
 
 class ControlCapture(BaseModel):
@@ -200,10 +201,11 @@ class ControlStatusAnswer(BaseModel):
             },
             "data": {
                 "metrics": True,
-                "anomalies": False,
-                "baselines": False,
+                "anomalies": True,
+                "baselines": True,
                 "metric_count": 25,
-                "anomaly_count": 0,
+                "anomaly_count": 12,
+                "baseline_count": 4,
             },
             "capture": {"running": False, "start_time": None, "interface": None},
         }

@@ -18,6 +18,7 @@ import click  # noqa: E402
 from api.app import StartBackground, create_app, opened_store, start_background  # noqa: E402
 from api.serve import listen, server_of, with_ports_of  # noqa: E402
 from infra.logging import set_up_logging  # noqa: E402
+from infra.memory import bound_allocators  # noqa: E402
 from infra.settings import load_settings  # noqa: E402
 from schemas.errors import SpanwatchError  # noqa: E402
 
@@ -37,6 +38,7 @@ def run(start: StartBackground | None = None, **overrides: object) -> None:
     click.ClickException
         The service cannot start; the text says what to do.
     """
+    bound_allocators()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = load_settings(**overrides)

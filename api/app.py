@@ -13,13 +13,33 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from api.access_log import AccessLog
+from api.analysis import Analyses, SendWindows
 from api.broker import BrokerRequests
 from api.compute import STALL_S, Computations, RequestCapture
 from api.errors import install_error_answers
+from api.feed import Feed
+from api.live_capture import LiveCaptures
+from api.notifications import notifying
 from api.openapi import Application
 from api.redirect import PermanentRedirect
-from api.routers import captures, control, metrics, root
+from api.routers import (
+    anomalies,
+    baselines,
+    captures,
+    control,
+    detect,
+    evidence,
+    export,
+    flows,
+    live,
+    metrics,
+    root,
+    stream,
+)
+from api.routers import telemetry as figures
 from api.services import LifespanState, Services
+from api.telemetry import CountRequests, StreamCollector, Telemetry
+from api.telemetry_traffic import TrafficCollector
 from infra.settings import Settings, load_settings
 from infra.store import Store
 
@@ -33,6 +53,13 @@ What spanwatch saw: windows of captured traffic, the captures themselves and the
 
 Times are UTC; ISO texts carry no zone, epoch values are seconds. Every error is JSON.
 """
+
+
+ROUTERS = (
+    *(root, metrics, anomalies, detect, baselines, captures, flows, control, live, stream, evidence, export),
+    figures,
+)
+"""Modules whose routers are served; the first that knows a path answers."""
 
 
 class Background(Protocol):
@@ -54,6 +81,7 @@ def create_app(
     store: Store | None = None,
     request_capture: RequestCapture | None = None,
     *,
+    send_windows: SendWindows | None = None,
     with_background: bool = False,
     stall_s: float = STALL_S,
 ) -> FastAPI:
@@ -67,53 +95,87 @@ def create_app(
         Opened and migrated by the caller, who closes it; None lets the application do all three.
     request_capture : RequestCapture or None
         Hands a compute's file to whoever reads it; None puts a request on the broker.
+    send_windows : SendWindows or None
+        Hands windows to whoever judges them again; None puts them on the broker.
     with_background : bool
         Whether to start the services registered under ``BACKGROUND_GROUP``.
     stall_s : float
-        Without progress for so long, a compute is given up.
+        Without progress for so long, a compute or a run is given up.
     """
+    telemetry = Telemetry()
     app = Application(
         title="spanwatch",
         version=metadata.version("spanwatch"),
         description=DESCRIPTION,
-        lifespan=_lifespan(settings, store, request_capture, with_background=with_background, stall_s=stall_s),
+        lifespan=_lifespan(
+            partial(
+                _services,
+                settings,
+                store,
+                request_capture,
+                send_windows,
+                telemetry,
+                with_background=with_background,
+                stall_s=stall_s,
+            ),
+            telemetry,
+        ),
     )
-    for module in (root, metrics, captures, control):
+    for module in ROUTERS:
         app.include_router(module.router)
     install_error_answers(app)
     app.add_middleware(PermanentRedirect)
     app.add_middleware(AccessLog)
+    app.add_middleware(CountRequests, telemetry=telemetry)
     return app
 
 
-def _lifespan(
+def _services(
     settings: Settings | None,
     store: Store | None,
     request_capture: RequestCapture | None,
+    send_windows: SendWindows | None,
+    telemetry: Telemetry,
+    opened: ExitStack,
     *,
     with_background: bool,
     stall_s: float,
+) -> Services:
+    """Return what endpoints share; see ``create_app``. What was opened for it closes with ``opened``."""
+    known = settings or load_settings()
+    ready = store or opened.enter_context(opened_store(known))
+    if with_background:
+        start_background(known, ready, opened)
+    broker = BrokerRequests(known)
+    opened.callback(broker.close)
+    live_captures = LiveCaptures(known, ready)
+    opened.callback(live_captures.close)
+    feed = Feed(ready, heartbeat_s=known.stream_heartbeat_s)
+    opened.enter_context(telemetry.collecting(StreamCollector(feed), TrafficCollector(ready, known)))
+    return Services(
+        settings=known,
+        store=ready,
+        computations=Computations(ready, request_capture or broker, stall_s),
+        analyses=Analyses(ready, send_windows or broker.send_windows, stall_s),
+        live=live_captures,
+        feed=feed,
+        registry=telemetry.registry,
+    )
+
+
+def _lifespan(
+    open_services: Callable[[ExitStack], Services], telemetry: Telemetry
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]:
     """Return what opens and closes everything around the application's life."""
-
-    def enter(opened: ExitStack) -> Services:
-        known = settings or load_settings()
-        ready = store or opened.enter_context(opened_store(known))
-        if with_background:
-            start_background(known, ready, opened)
-        request = request_capture
-        if request is None:
-            request = BrokerRequests(known)
-            opened.callback(request.close)
-        return Services(settings=known, store=ready, computations=Computations(ready, request, stall_s))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[LifespanState]:
         opened = ExitStack()
         try:
             # Starting a broker takes seconds; a thread keeps the loop free for signals meanwhile.
-            services = await anyio.to_thread.run_sync(partial(enter, opened))
-            yield LifespanState(services=services)
+            services = await anyio.to_thread.run_sync(open_services, opened)
+            async with notifying(services.feed, services.settings, telemetry):
+                yield LifespanState(services=services)
         finally:
             await anyio.to_thread.run_sync(opened.close)
 
@@ -123,7 +185,10 @@ def _lifespan(
 def opened_store(settings: Settings) -> Store:
     """Open the store and bring its tables up to date; raises ``StoreError``."""
     store = Store.open(
-        settings.clickhouse, packets_ttl_days=settings.packets_ttl_days, windows_ttl_days=settings.windows_ttl_days
+        settings.clickhouse,
+        packets_ttl_days=settings.packets_ttl_days,
+        windows_ttl_days=settings.windows_ttl_days,
+        flows_ttl_days=settings.flows_ttl_days,
     )
     try:
         store.migrate()

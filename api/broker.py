@@ -8,16 +8,17 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from infra.kafka import flush, producer, send
 from infra.settings import Settings
+from schemas.analysis import AnalysisRequest
 from schemas.captures import CaptureRequest
 from schemas.errors import BrokerError
-from schemas.topics import CAPTURE_REQUESTS
+from schemas.topics import ANALYSIS_REQUESTS, CAPTURE_REQUESTS, Topic
 
 ACKNOWLEDGE_S = 10.0
 """How long the broker may take to acknowledge a request."""
 
 
 class BrokerRequests:
-    """Puts capture requests on their topic; the producer is made with the first one.
+    """Puts requests on their topics; the producer is made with the first one.
 
     Parameters
     ----------
@@ -38,6 +39,27 @@ class BrokerRequests:
         BrokerError
             It was not acknowledged in time.
         """
+        self._send(CAPTURE_REQUESTS, request.capture_id, request.model_dump_json().encode())
+
+    def send_windows(self, request: AnalysisRequest, windows: bytes) -> None:
+        """Send one part of a request to judge or learn windows again, and wait until the broker has it.
+
+        Parameters
+        ----------
+        windows : bytes
+            Rows of ``WINDOW_SCHEMA`` as an Arrow IPC stream.
+
+        Raises
+        ------
+        BrokerError
+            It was not acknowledged in time.
+        """
+        headers: list[tuple[str, str | bytes | None]] = [("request", request.model_dump_json().encode())]
+        self._send(ANALYSIS_REQUESTS, request.source, windows, headers)
+
+    def _send(
+        self, topic: Topic, key: str, body: bytes, headers: list[tuple[str, str | bytes | None]] | None = None
+    ) -> None:
         errors: list[KafkaError] = []
 
         def on_delivery(error: KafkaError | None, _: Message) -> None:
@@ -45,13 +67,8 @@ class BrokerRequests:
                 errors.append(error)
 
         out = self._open()
-        send(
-            out,
-            self._settings.topic_name(CAPTURE_REQUESTS),
-            request.model_dump_json().encode(),
-            key=request.capture_id.encode(),
-            on_delivery=on_delivery,
-        )
+        name = self._settings.topic_name(topic)
+        send(out, name, body, key=key.encode(), headers=headers, on_delivery=on_delivery)
         flush(out, ACKNOWLEDGE_S)
         if errors:
             raise BrokerError(f"Kafka did not take the request: {errors[0].str()}.")

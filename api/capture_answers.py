@@ -12,7 +12,7 @@ from api.answers import example
 from api.errors import iso_of
 from api.rows import CaptureNow, LedgerTotal
 from api.window_answers import NS_PER_S, Count
-from schemas.enums import CaptureState, Hop
+from schemas.enums import LIVE_HOPS, CaptureState, Hop
 
 _EXAMPLE: JsonDict = {
     "capture_id": "01kb2m9t8x7qd4",
@@ -104,13 +104,19 @@ class CapturesAnswer(BaseModel):
 
 
 UPSTREAM: dict[Hop, Hop] = {
+    Hop.READ: Hop.KERNEL,
+    Hop.RECORD: Hop.READ,
     Hop.DECODE: Hop.READ,
-    Hop.PRODUCE: Hop.DECODE,
+    Hop.SAMPLE: Hop.DECODE,
+    Hop.PRODUCE: Hop.SAMPLE,
     Hop.WINDOWS: Hop.PRODUCE,
     Hop.MERGE: Hop.WINDOWS,
     Hop.STORE: Hop.PRODUCE,
+    Hop.ANALYSIS: Hop.MERGE,
+    Hop.FLOWS: Hop.PRODUCE,
 }
-"""Where each hop's packets come from: behind Kafka, windows and store both read the packets topic."""
+"""Where each hop's packets come from: behind Kafka, windows, flows and store each read the packets topic. A hop that a
+capture has not is passed over. What the interface counts is no hop's upstream: a filter stands behind it."""
 
 
 class HopAnswer(BaseModel):
@@ -159,8 +165,14 @@ class LedgerAnswer(BaseModel):
 
     capture_id: str
     is_complete: bool = Field(description="Whether the capture is over and stored; until then hops are behind.")
-    is_balanced: bool = Field(description="Whether every hop is there and handed on exactly what came in.")
-    difference: int = Field(description="Packets read minus packets stored; 0 when nothing got lost or doubled.")
+    is_balanced: bool = Field(
+        description="Whether every hop is there and handed on exactly what came in; what a live capture's interface, "
+        "ring and sampling say they lost or left out counts as handed on."
+    )
+    difference: int = Field(
+        description="Packets read, and not left out by sampling, minus packets stored; 0 when nothing got lost or "
+        "doubled."
+    )
     undecodable: dict[str, int] = Field(
         description="Packets not fully decoded, by reason; each of them is stored all the same."
     )
@@ -171,12 +183,12 @@ class LedgerAnswer(BaseModel):
         """Return the answer for a capture and its ledger rows."""
         hops = hops_of(rows)
         by_hop = {hop.hop: hop for hop in hops}
-        read, store = by_hop.get(Hop.READ), by_hop.get(Hop.STORE)
-        difference = (read.packets_in if read else 0) - (store.packets_out if store else 0)
+        read, store = by_hop.get(Hop.SAMPLE) or by_hop.get(Hop.READ), by_hop.get(Hop.STORE)
+        difference = (read.packets_out if read else 0) - (store.packets_out if store else 0)
         return cls(
             capture_id=capture.capture_id,
             is_complete=capture.is_stored,
-            is_balanced=len(by_hop) == len(Hop) and all(is_balanced(hop) for hop in hops),
+            is_balanced=by_hop.keys() >= set(Hop) - LIVE_HOPS and all(is_balanced(hop) for hop in hops),
             difference=difference,
             undecodable={r.reason: r.packets_in for r in rows if r.hop == Hop.DECODE and r.reason},
             hops=hops,
@@ -184,8 +196,9 @@ class LedgerAnswer(BaseModel):
 
 
 def is_balanced(hop: HopAnswer) -> bool:
-    """Whether a hop handed on exactly what its upstream handed to it."""
-    return hop.difference == 0 and hop.packets_in == hop.packets_out
+    """Whether a hop handed on exactly what its upstream handed to it, but for what a live capture declares."""
+    declared = sum(hop.lost.values()) if hop.hop in LIVE_HOPS else 0
+    return hop.difference == declared and hop.packets_in == hop.packets_out + declared
 
 
 def hops_of(rows: list[LedgerTotal]) -> list[HopAnswer]:
@@ -194,7 +207,9 @@ def hops_of(rows: list[LedgerTotal]) -> list[HopAnswer]:
     answers = []
     for hop in (hop for hop in Hop if hop in totals):
         total, upstream = totals[hop], UPSTREAM.get(hop)
-        came = totals[upstream].packets_out if upstream in totals else total.packets_in
+        while upstream is not None and upstream not in totals:
+            upstream = UPSTREAM.get(upstream)
+        came = totals[upstream].packets_out if upstream is not None else total.packets_in
         answers.append(
             HopAnswer(
                 hop=hop,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from api import queries
+from api.deletions import Deletions
 from api.errors import failure
 from api.files import NamedFile
 from api.rows import CaptureNow, Progress
@@ -31,8 +32,10 @@ STALL_S = 60.0
 _POLL_S = 0.05
 """First pause between two looks at the store; 100,000 packets are expected within a second."""
 _POLL_MAX_S = 0.25
-_PROGRESS_S = 1.0
-"""Pause between two counts of stored rows: dearer than the look at the capture's state."""
+_PROGRESS_S = 5.0
+"""Pause between two counts of stored rows: several times as dear as the look at the capture's state."""
+
+_ENDED = (CaptureState.COMPLETE, CaptureState.FAILED)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: URL-safe, sorts like the numbers written in it."""
@@ -85,7 +88,7 @@ class Computations:
         self._request_capture = request_capture
         self._stall_s = stall_s
         self._busy: set[str] = set()
-        self._deletions: set[asyncio.Task[None]] = set()
+        self._deletions = Deletions(store)
 
     async def compute(self, file: NamedFile, window_s: float, *, force: bool) -> Computed:
         """Return the computed file, from the store when it is there and ``force`` is not set.
@@ -107,25 +110,15 @@ class Computations:
                 return await self._computed(older[0], from_cache=True)
             done = await self._run(file, fingerprint, window_s)
             # Only now: until the new capture is complete, readers still have the older one.
-            for capture in older:
-                self._delete_later(capture.capture_id)
+            self._deletions.add(capture.capture_id for capture in older)
             return await self._computed(done, from_cache=False)
         finally:
             self._busy.discard(fingerprint)
 
-    def _delete_later(self, capture_id: str) -> None:
-        """Remove a capture without keeping the answer waiting; what a stop leaves of it goes with the next one."""
-        task = asyncio.create_task(asyncio.to_thread(self._store.delete_capture, capture_id))
-        self._deletions.add(task)
-        task.add_done_callback(self._deleted)
-
-    def _deleted(self, task: asyncio.Task[None]) -> None:
-        self._deletions.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.warning("an older capture is not deleted yet: %s", error)
-
     async def _computed(self, capture: CaptureNow, *, from_cache: bool) -> Computed:
         count = await asyncio.to_thread(queries.window_count, self._store, capture.capture_id)
+        if not from_cache:
+            log.info("Metrics computed: %d windows", count, extra={"capture_id": capture.capture_id})
         return Computed(capture=capture, window_count=count, from_cache=from_cache)
 
     async def _run(self, file: NamedFile, fingerprint: str, window_s: float) -> CaptureNow:
@@ -142,10 +135,13 @@ class Computations:
     async def _wait_for(self, capture_id: str) -> CaptureNow:
         """Look at the store until the capture is complete, has failed or does not move any more."""
         pause_s = _POLL_S
-        seen: tuple[CaptureNow | None, Progress] | None = None
+        seen: Progress | None = None
         moved_at = counted_at = time.monotonic()
         while True:
-            capture = await asyncio.to_thread(queries.capture, self._store, capture_id)
+            capture = None
+            # The whole row is dearer than all else in here; while the file is read, its state is enough.
+            if await asyncio.to_thread(queries.capture_state, self._store, capture_id) in _ENDED:
+                capture = await asyncio.to_thread(queries.capture, self._store, capture_id)
             if capture is not None and capture.is_stored:
                 return capture
             if capture is not None and capture.state is CaptureState.FAILED:
@@ -153,7 +149,7 @@ class Computations:
             now = time.monotonic()
             if now - counted_at >= min(_PROGRESS_S, self._stall_s / 2):
                 counted_at = now
-                figures = (capture, await asyncio.to_thread(queries.progress, self._store, capture_id))
+                figures = await asyncio.to_thread(queries.progress, self._store, capture_id)
                 seen, moved_at = figures, moved_at if figures == seen else now
             if now - moved_at >= self._stall_s:
                 raise failure(503, f"Nothing has moved for {self._stall_s:g} s: no worker reads captures.")

@@ -28,6 +28,9 @@ ANALYZER_PREFIXES = (
     "/api/baselines",
     "/api/control",
     "/api/captures",
+    "/api/stream",
+    "/api/export",
+    "/api/flows",
 )
 """Paths of the Analyzer contract (and ours), which documents 400 for invalid parameters; others say 422."""
 

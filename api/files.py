@@ -12,6 +12,9 @@ from infra.settings import Settings
 
 _FINGERPRINT_BYTES = 16
 
+_PCAPNG = b"\x0a\x0d\x0d\x0a"
+"""What a pcapng file begins with: the type of its section header block."""
+
 
 @dataclass(frozen=True)
 class NamedFile:
@@ -42,6 +45,22 @@ class NamedFile:
             raise _not_found(self.name) from error
         identity = f"{self.path}\0{status.st_size}\0{status.st_mtime_ns}\0{window_s:g}"
         return hashlib.blake2b(os.fsencode(identity), digest_size=_FINGERPRINT_BYTES).hexdigest()
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A file that a live capture may write.
+
+    Parameters
+    ----------
+    path : Path
+        Absolute, links resolved; its folder is there.
+    name : str
+        As the user named it.
+    """
+
+    path: Path
+    name: str
 
 
 def _not_found(name: str) -> Refusal:
@@ -84,6 +103,43 @@ def find_capture_file(name: str | None, settings: Settings) -> NamedFile:
             continue
         return NamedFile(path=path, name=name)
     raise _not_found(name)
+
+
+def output_file(name: str, settings: Settings) -> OutputFile:
+    """Return the file that a live capture is to write, its folder made.
+
+    A relative name is meant from the working directory, when that lies inside a data root, else from the first
+    root. A file that is there is written over only if it is a pcapng file, or empty.
+
+    Raises
+    ------
+    Refusal
+        400 when it lies outside the data roots, or must not or cannot be written.
+    """
+    allowed = [root.resolve() for root in settings.data_roots]
+    for folder in (Path.cwd(), *allowed):
+        try:
+            path = (folder / name).resolve()
+            if any(path.is_relative_to(root) and path != root for root in allowed):
+                _prepare(path, name)
+                return OutputFile(path, name)
+        except (OSError, ValueError, RuntimeError) as error:
+            # A name too long, a zero byte, a loop of links, a folder that is a file or not ours.
+            raise failure(400, f"Output file cannot be written: {name}") from error
+    raise failure(400, f"Output file lies outside the data roots: {name}")
+
+
+def _prepare(path: Path, name: str) -> None:
+    """Make the file's folder, and see that the file may be written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        if not path.is_file():
+            raise failure(400, f"Output file is no file: {name}")
+        with path.open("rb") as there:
+            if there.read(len(_PCAPNG)) not in (b"", _PCAPNG):
+                raise failure(400, f"Output file holds something else than a capture and is left alone: {name}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise failure(400, f"Output file cannot be written: {name}")
 
 
 def _may_be_named(path: Path, allowed: list[Path], configured: Path | None) -> bool:

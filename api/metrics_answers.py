@@ -21,15 +21,17 @@ class WindowsAnswer(BaseModel):
             "offset": 0,
             "limit": 50,
             "capture_id": "01kb2m9t8x7qd4",
+            "next_cursor": "w.01kb2m9t8x7qd4.0.",
             "metrics": [WINDOW_EXAMPLE],
         }
     )
 
     count: Count = Field(description="Windows in this answer.")
-    total: Count = Field(description="Windows of the capture.")
+    total: Count = Field(description="Windows of the capture within `from` and `to`.")
     offset: Count
     limit: Count
     capture_id: str | None = Field(description="The capture they belong to; null while there is none.")
+    next_cursor: str | None = Field(description="Send it as `cursor` for what follows; null when nothing does yet.")
     metrics: list[WindowAnswer]
 
 

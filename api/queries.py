@@ -6,8 +6,10 @@ before ClickHouse has merged the older ones away.
 
 from __future__ import annotations
 
+from api.filters import EVER, TimeRange
 from api.rows import CaptureNow, Count, LedgerTotal, Progress, SummaryRow, WindowRow
 from infra.store import Store
+from schemas.enums import CaptureState
 
 _PING = "SELECT 1"
 
@@ -16,6 +18,8 @@ SELECT * FROM captures_now WHERE state != 'failed' ORDER BY started_ns DESC, cap
 """
 
 _CAPTURE_BY_ID = "SELECT * FROM captures_now WHERE capture_id = {capture_id:String}"
+
+_CAPTURE_STATE = "SELECT argMax(state, version) AS state FROM captures WHERE capture_id = {capture_id:String}"
 
 _CAPTURES = """
 SELECT * FROM captures_now ORDER BY started_ns DESC, capture_id DESC
@@ -29,17 +33,27 @@ SELECT * FROM captures_now WHERE fingerprint = {fingerprint:String} AND is_store
 ORDER BY started_ns DESC, capture_id DESC
 """
 
-_WINDOWS = """
-SELECT * FROM windows_now WHERE capture_id = {capture_id:String}
-ORDER BY window_id LIMIT {limit:UInt32} OFFSET {offset:UInt32}
-"""
+# Without the columns of evidence: they are large, and for the detectors.
+_OF_WINDOW = ", ".join(WindowRow.model_fields)
 
-_WINDOW_BY_ID = """
-SELECT * FROM windows_now WHERE capture_id = {capture_id:String} AND window_id = {window_id:UInt32}
-"""
+_IN_TIME = "window_end_ns > {from_ns:Int64} AND window_start_ns < {to_ns:Int64}"
 
-_WINDOW_COUNT = """
-SELECT uniqExact(window_id) AS total FROM windows WHERE capture_id = {capture_id:String}
+_WINDOWS = f"""
+SELECT {_OF_WINDOW} FROM windows_now
+WHERE capture_id = {{capture_id:String}} AND window_id >= {{first:UInt64}} AND {_IN_TIME}
+ORDER BY window_id LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}
+"""  # noqa: S608 - our own text
+
+_WINDOW_BY_ID = f"""
+SELECT {_OF_WINDOW} FROM windows_now WHERE capture_id = {{capture_id:String}} AND window_id = {{window_id:UInt32}}
+"""  # noqa: S608 - our own text
+
+_WINDOW_COUNT = f"""
+SELECT uniqExact(window_id) AS total FROM windows WHERE capture_id = {{capture_id:String}} AND {_IN_TIME}
+"""  # noqa: S608 - our own text
+
+_NEWEST_LIVE = """
+SELECT * FROM captures_now WHERE source = 'live' ORDER BY started_ns DESC, capture_id DESC LIMIT 1
 """
 
 # Averages as in api.window_answers.bandwidth_of; a test holds the two together.
@@ -68,7 +82,8 @@ GROUP BY hop, reason ORDER BY hop, reason
 """
 
 _PROGRESS = """
-SELECT (SELECT count() FROM packet_logs WHERE capture_id = {capture_id:String}) AS packets,
+SELECT (SELECT max(version) FROM captures WHERE capture_id = {capture_id:String}) AS version,
+       (SELECT count() FROM packet_logs WHERE capture_id = {capture_id:String}) AS packets,
        (SELECT count() FROM windows WHERE capture_id = {capture_id:String}) AS windows,
        (SELECT count() FROM ledger WHERE capture_id = {capture_id:String}) AS ledger_rows
 """
@@ -97,6 +112,12 @@ def capture(store: Store, capture_id: str) -> CaptureNow | None:
     return CaptureNow.model_validate(rows[0]) if rows else None
 
 
+def capture_state(store: Store, capture_id: str) -> CaptureState | None:
+    """Return a capture's state, or None when the store does not know it; a quarter of the cost of ``capture``."""
+    state = str(store.query(_CAPTURE_STATE, {"capture_id": capture_id})[0]["state"])
+    return CaptureState(state) if state else None
+
+
 def captures(store: Store, limit: int, offset: int) -> list[CaptureNow]:
     """Return a page of captures, newest first."""
     rows = store.query(_CAPTURES, {"limit": limit, "offset": offset})
@@ -114,10 +135,27 @@ def complete_captures(store: Store, fingerprint: str) -> list[CaptureNow]:
     return [CaptureNow.model_validate(row) for row in rows]
 
 
-def windows(store: Store, capture_id: str, limit: int, offset: int) -> list[WindowRow]:
-    """Return a page of a capture's windows in order, each in its newest version."""
-    parameters = {"capture_id": capture_id, "limit": limit, "offset": offset}
-    return [WindowRow.model_validate(row) for row in store.query(_WINDOWS, parameters)]
+def newest_live_capture(store: Store) -> CaptureNow | None:
+    """Return the newest capture of a port, also one that has failed, or None while there is none."""
+    rows = store.query(_NEWEST_LIVE)
+    return CaptureNow.model_validate(rows[0]) if rows else None
+
+
+def windows(
+    store: Store, capture_id: str, limit: int, offset: int, *, first: int = 0, times: TimeRange = EVER
+) -> list[WindowRow]:
+    """Return a page of a capture's windows in order, each in its newest version.
+
+    Parameters
+    ----------
+    first : int
+        Lowest number wanted.
+    times : TimeRange
+        Where they must have a part.
+    """
+    place = {"limit": limit, "offset": offset, "first": first, "from_ns": times.from_ns, "to_ns": times.to_ns}
+    rows = store.query(_WINDOWS, {"capture_id": capture_id, **place})
+    return [WindowRow.model_validate(row) for row in rows]
 
 
 def window(store: Store, capture_id: str, window_id: int) -> WindowRow | None:
@@ -126,9 +164,10 @@ def window(store: Store, capture_id: str, window_id: int) -> WindowRow | None:
     return WindowRow.model_validate(rows[0]) if rows else None
 
 
-def window_count(store: Store, capture_id: str) -> int:
-    """Return the number of a capture's windows."""
-    return Count.model_validate(store.query(_WINDOW_COUNT, {"capture_id": capture_id})[0]).total
+def window_count(store: Store, capture_id: str, times: TimeRange = EVER) -> int:
+    """Return the number of a capture's windows that have a part in a time."""
+    values = {"capture_id": capture_id, "from_ns": times.from_ns, "to_ns": times.to_ns}
+    return Count.model_validate(store.query(_WINDOW_COUNT, values)[0]).total
 
 
 def summary(store: Store, capture_id: str) -> SummaryRow | None:

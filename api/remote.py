@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -76,6 +77,20 @@ class RemoteStack:
     def post(self, path: str, body: Answer) -> Answer:
         """Return the answer of a POST; raises as ``get``."""
         return self._ask("POST", path, json=body)
+
+    @contextmanager
+    def download(self, path: str, **parameters: str) -> Iterator[httpx.Response]:
+        """Yield the answer of a GET whose body is read as it comes; raises as ``get``, also when it breaks off."""
+        try:
+            with self._client.stream("GET", path, params=parameters) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise SpanwatchError(str(answer.json().get("message") or answer.reason_phrase))
+                yield answer
+        except httpx.RemoteProtocolError as error:
+            raise SpanwatchError("The stack broke off; its log says why.") from error
+        except httpx.HTTPError as error:
+            raise NoAnswerError(f"Nothing answers at {self.url}: start it with `spanwatch up`.") from error
 
     def capture(self, capture_id: str) -> Answer | None:
         """Return where a capture stands, or None while the store does not know it; raises ``NoAnswerError``."""

@@ -113,6 +113,9 @@ def ledger_table(ledger: Answer) -> Group:
         counts = (f"{hop[column]:,}" for column in ("packets_in", "packets_out", "difference"))
         table.add_row(hop["hop"], *counts, style=style)
     verdict = Text("Nothing was lost.", style="green")
+    lost = [f"{hop['hop']} {reason} {count:,}" for hop in ledger["hops"] for reason, count in hop["lost"].items()]
+    if lost:
+        verdict = Text(f"Lost or left out: {', '.join(lost)}.", style="yellow")
     if not ledger["is_balanced"]:
         verdict = Text(f"Not balanced: {ledger['difference']:,} packets differ.", style="bold red")
     undecodable = ", ".join(f"{reason} {count:,}" for reason, count in ledger["undecodable"].items())

@@ -94,6 +94,7 @@ class Progress(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    version: int
     packets: int
     windows: int
     ledger_rows: int

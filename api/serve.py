@@ -70,6 +70,6 @@ def server_of(app: FastAPI) -> uvicorn.Server:
         lifespan="on",
         timeout_graceful_shutdown=SHUTDOWN_S,
         server_header=False,
-        ws="none",
+        ws="websockets-sansio",
     )
     return uvicorn.Server(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -9,13 +10,21 @@ from pathlib import Path
 from typing import Annotated, TypedDict, cast
 
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 
+from api.analysis import Analyses
 from api.compute import Computations
+from api.feed import Feed
+from api.live_capture import LiveCaptures
 from infra.settings import Settings
 from infra.store import Store
 
 ANALYZER_PORT = 5000
 """Base port of the Analyzer's document; its ``/health`` says ``ok`` where the others say ``healthy``."""
+
+
+MAX_EXTRACTIONS = 2
+"""Extractions of evidence side by side; each reads a capture file from its beginning."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,16 @@ class Services:
         Opened and migrated.
     computations : Computations
         Computes under way in this process.
+    analyses : Analyses
+        Runs under way in this process that judge or learn again.
+    live : LiveCaptures
+        The live captures of this machine.
+    feed : Feed
+        What is new in the store, for streams and notifications.
+    registry : CollectorRegistry
+        Figures for Prometheus.
+    extractions : asyncio.Semaphore
+        How many extractions of evidence may run side by side.
     started_s : float
         Monotonic clock at the start.
     """
@@ -37,6 +56,11 @@ class Services:
     settings: Settings
     store: Store
     computations: Computations
+    analyses: Analyses
+    live: LiveCaptures
+    feed: Feed
+    registry: CollectorRegistry
+    extractions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_EXTRACTIONS))
     started_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -65,18 +89,18 @@ class Services:
         size_s = self.settings.window_s
         return int(size_s) if size_s.is_integer() else size_s
 
-    def is_analyzer_port(self, port: int) -> bool:
-        """Whether a local port is the Analyzer's base URL: 5000, or else the second configured one."""
-        ports = self.settings.ports
-        if port == ANALYZER_PORT:
-            return True
-        return ANALYZER_PORT not in ports and port in ports[1:]
-
 
 class LifespanState(TypedDict):
     """What the lifespan yields; Starlette puts it into each request's ``state``."""
 
     services: Services
+
+
+def is_analyzer_port(settings: Settings, port: int) -> bool:
+    """Whether a local port is the Analyzer's base URL: 5000, or else the second configured one."""
+    if port == ANALYZER_PORT:
+        return True
+    return ANALYZER_PORT not in settings.ports and port in settings.ports[1:]
 
 
 def shown(path: Path) -> str:

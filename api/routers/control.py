@@ -1,4 +1,4 @@
-"""``/api/control``: status, configuration, logs and the live capture."""
+"""``/api/control``: status, configuration and logs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import importlib.util
 import platform
 import shutil
 import sys
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from api.answers import (
     ConfigAnswer,
@@ -21,11 +21,10 @@ from api.answers import (
     LogsAnswer,
     PingAnswer,
 )
-from api.body import documented_body, json_body
-from api.errors import ErrorAnswer, FailureAnswer, documented, failure, iso_now
-from api.live_answers import CaptureIdleAnswer, CaptureStartedAnswer, CaptureStoppedAnswer
-from api.parameters import CaptureStartBody, LogLines
-from api.routers.root import data_status
+from api.errors import documented, iso_now
+from api.live_answers import start_time
+from api.parameters import LogLines
+from api.routers.root import data_counts
 from api.services import Shared, shown
 from infra.logging import LogFile, read_tail
 
@@ -37,7 +36,8 @@ _PACKAGES = ("schemas", "infra", "streams", "agents", "api")
 @router.get("/status", response_model=ControlStatusAnswer, responses=documented(), summary="Detailed status")
 def read_control_status(services: Shared) -> ControlStatusAnswer:
     """Say how the service, its machine and the live capture are."""
-    data, windows = data_status(services.store)
+    counts = data_counts(services.store)
+    live = services.live.running()
     return ControlStatusAnswer(
         api=ControlApi(status="running", mode=services.settings.mode, version=services.version),
         system=ControlSystem(
@@ -47,8 +47,17 @@ def read_control_status(services: Shared) -> ControlStatusAnswer:
             # Looked up, not imported: this process needs only some of them.
             project_structure={name: importlib.util.find_spec(name) is not None for name in _PACKAGES},
         ),
-        data=ControlData(**data.model_dump(), metric_count=windows, anomaly_count=0),
-        capture=ControlCapture(running=False, start_time=None, interface=None),
+        data=ControlData(
+            **counts.status.model_dump(),
+            metric_count=counts.windows,
+            anomaly_count=counts.anomalies,
+            baseline_count=counts.baselines,
+        ),
+        capture=ControlCapture(
+            running=live is not None,
+            start_time=None if live is None else start_time(live),
+            interface=None if live is None else live.row.name,
+        ),
     )
 
 
@@ -87,45 +96,3 @@ def read_logs(
         returned_lines=len(tail.lines),
         logs=list(tail.lines),
     )
-
-
-@router.get(
-    "/capture/status",
-    response_model=CaptureIdleAnswer,
-    responses=documented(),
-    summary="Live capture's status",
-)
-def read_live_capture() -> CaptureIdleAnswer:
-    """Say whether a live capture runs; there is none in this version."""
-    return CaptureIdleAnswer(running=False, message="No active capture")
-
-
-@router.post(
-    "/capture/start",
-    response_model=CaptureStartedAnswer,
-    responses={
-        **documented(400, model=FailureAnswer),
-        413: {"model": ErrorAnswer, "description": "The body is too long."},
-        415: {"model": ErrorAnswer, "description": "The body is not JSON."},
-    },
-    openapi_extra=documented_body(CaptureStartBody),
-    summary="Start the live capture",
-)
-async def start_live_capture(
-    services: Shared, _: Annotated[CaptureStartBody, Depends(json_body(CaptureStartBody))]
-) -> CaptureStartedAnswer:
-    """Refuse: this version captures from files only."""
-    if services.settings.mode == "pcap":
-        raise failure(400, "Cannot start live capture in pcap mode. Start API with --mode live")
-    raise failure(400, "This version cannot capture from an interface. Compute a PCAP file instead.")
-
-
-@router.post(
-    "/capture/stop",
-    response_model=CaptureStoppedAnswer,
-    responses=documented(400, model=FailureAnswer),
-    summary="Stop the live capture",
-)
-def stop_live_capture() -> CaptureStoppedAnswer:
-    """Refuse: no live capture runs in this version."""
-    raise failure(400, "No capture currently running")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import psutil
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from api import queries
+from api import queries, queries_anomalies, queries_baselines
+from api.analysis import source_of
 from api.answers import (
     ApiStatus,
     DataStatus,
@@ -20,7 +22,7 @@ from api.answers import (
     UnwellAnswer,
 )
 from api.errors import Responses, documented, envelope, iso_now
-from api.services import Services, Shared
+from api.services import Services, Shared, is_analyzer_port
 from infra.store import Store
 from schemas.errors import StoreError
 
@@ -61,7 +63,7 @@ def read_health(request: Request, services: Shared) -> HealthAnswer | JSONRespon
         return JSONResponse(body, status_code=503)
     model_path = None if services.settings.model_path is None else services.settings.model_path.name
     return HealthAnswer(
-        status="ok" if services.is_analyzer_port(_local_port(request)) else "healthy",
+        status="ok" if is_analyzer_port(services.settings, _local_port(request)) else "healthy",
         database="connected",
         timestamp=iso_now(),
         details=HealthDetails(
@@ -85,11 +87,30 @@ def _local_port(request: Request) -> int:
     return int(server[1]) if server and server[1] else 0
 
 
-def data_status(store: Store) -> tuple[DataStatus, int]:
-    """Return which results the current capture has, and its number of windows."""
+@dataclass(frozen=True)
+class DataCounts:
+    """How much there is of the current capture: its windows, their anomalies, the baselines of its source."""
+
+    windows: int = 0
+    anomalies: int = 0
+    baselines: int = 0
+
+    @property
+    def status(self) -> DataStatus:
+        """Which of them there are."""
+        return DataStatus(metrics=self.windows > 0, baselines=self.baselines > 0, anomalies=self.anomalies > 0)
+
+
+def data_counts(store: Store) -> DataCounts:
+    """Return how much there is of the current capture."""
     current = queries.current_capture(store)
-    count = queries.window_count(store, current.capture_id) if current else 0
-    return DataStatus(metrics=count > 0, baselines=False, anomalies=False), count
+    if current is None:
+        return DataCounts()
+    return DataCounts(
+        windows=queries.window_count(store, current.capture_id),
+        anomalies=queries_anomalies.anomaly_count(store, current.capture_id),
+        baselines=len(queries_baselines.baselines(store, source_of(current))),
+    )
 
 
 def system_status(services: Services) -> SystemStatus:
@@ -107,9 +128,8 @@ def system_status(services: Services) -> SystemStatus:
 @router.get("/api/status", response_model=StatusAnswer, responses=documented(), summary="Status")
 def read_status(services: Shared) -> StatusAnswer:
     """Say what the service was started with and which results it has."""
-    data, _ = data_status(services.store)
     return StatusAnswer(
         api=ApiStatus(status="running", version=services.version, timestamp=iso_now()),
         system=system_status(services),
-        data=data,
+        data=data_counts(services.store).status,
     )

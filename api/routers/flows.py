@@ -1,0 +1,127 @@
+"""``/api/flows``: the flows of a capture, their features and their packets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from api import queries_flows
+from api.errors import Refusal, documented
+from api.flow_answers import FlowAnswer, FlowDetailAnswer, FlowPacketsAnswer, FlowsAnswer, PacketAnswer, hex_id
+from api.flow_filters import WantedFlows
+from api.flow_rows import FlowDetailRow
+from api.pages import Page, PageCursor, page_of
+from api.parameters import Capture, CaptureIdText
+from api.queries_flows import FlowsBehind
+from api.routers.metrics import chosen_capture
+from api.services import Shared
+from infra.store import Store
+
+router = APIRouter(prefix="/api/flows", tags=["flows"])
+
+FlowId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="Flow id.", examples=["5d41402abc4b2a76"])]
+FlowOrder = Annotated[
+    Literal["newest", "oldest", "bytes", "packets", "duration"],
+    Query(description="Which come first: those that began last or first, or those with most."),
+]
+OfCapture = Annotated[
+    CaptureIdText | None, Query(description="Capture id; the newest capture that has the flow when absent.")
+]
+
+_LETTERS = {"newest": "n", "oldest": "o", "bytes": "b", "packets": "p", "duration": "d"}
+"""What a cursor says of the order."""
+
+_ORDERS = {letter: order for order, letter in _LETTERS.items()}
+
+
+@router.get("/", response_model=FlowsAnswer, responses=documented(400, 404), summary="List flows")
+def list_flows(
+    services: Shared,
+    wanted: WantedFlows,
+    page: Annotated[Page, Depends(page_of(100))],
+    capture: Capture = None,
+    order: FlowOrder = "newest",
+) -> FlowsAnswer:
+    """List the flows of the newest capture, or of the one named, each in its newest record.
+
+    With `cursor`, the page follows the one it comes from in that one's capture and order; the filters are those of
+    this request. `from` and `to` let those through that had a packet in between.
+    """
+    store = services.store
+    cursor = page.cursor("".join(_ORDERS))
+    current = chosen_capture(store, cursor.capture_id if cursor else capture)
+    if current is None:
+        return FlowsAnswer(
+            count=0, total=0, offset=page.offset, limit=page.limit, capture_id=None, next_cursor=None, flows=[]
+        )
+    behind = FlowsBehind(_ORDERS[cursor.order], cursor.number, _number(cursor)) if cursor else FlowsBehind(order)
+    rows = queries_flows.flows(store, current.capture_id, wanted, behind, page.limit + 1, page.offset)
+    shown = rows[: page.limit]
+    following = None
+    if len(rows) > page.limit:
+        last, letter = shown[-1], _LETTERS[behind.order]
+        following = str(PageCursor(letter, current.capture_id, last.order_number, hex_id(last.flow_id)))
+    return FlowsAnswer(
+        count=len(shown),
+        total=queries_flows.flow_count(store, current.capture_id, wanted),
+        offset=page.offset,
+        limit=page.limit,
+        capture_id=current.capture_id,
+        next_cursor=following,
+        flows=[FlowAnswer.of(row) for row in shown],
+    )
+
+
+def _number(cursor: PageCursor) -> int:
+    return int(cursor.text or "0", 16)
+
+
+def _found(store: Store, flow_id: str, capture_id: str | None) -> FlowDetailRow:
+    row = queries_flows.flow(store, int(flow_id, 16), capture_id or "")
+    if row is None:
+        raise Refusal(404, "Flow not found", flow_id=flow_id)
+    return row
+
+
+@router.get("/{flow_id}", response_model=FlowDetailAnswer, responses=documented(400, 404), summary="Read one flow")
+def read_flow(services: Shared, flow_id: FlowId, capture: OfCapture = None) -> FlowDetailAnswer:
+    """Show a flow with its 78 features by name, and where it stood when windows were over."""
+    row = _found(services.store, flow_id, capture)
+    return FlowDetailAnswer.with_features(row, queries_flows.interim_records(services.store, row))
+
+
+@router.get(
+    "/{flow_id}/packets",
+    response_model=FlowPacketsAnswer,
+    responses=documented(400, 404),
+    summary="List a flow's packets",
+)
+def list_packets(
+    services: Shared,
+    flow_id: FlowId,
+    page: Annotated[Page, Depends(page_of(100))],
+    capture: OfCapture = None,
+) -> FlowPacketsAnswer:
+    """List the packets of a flow in the order of the capture, as long as the store keeps packets."""
+    store = services.store
+    cursor = page.cursor("k")
+    if cursor is not None and cursor.text != flow_id:
+        raise Refusal(400, "Bad Request", "cursor: it is not the next_cursor of an answer of this list.")
+    row = _found(store, flow_id, cursor.capture_id if cursor else capture)
+    behind_frame = max(cursor.number, 0) if cursor else 0
+    found = queries_flows.packets(store, row, page.limit + 1, page.offset, behind_frame)
+    shown = found[: page.limit]
+    following = None
+    if len(found) > page.limit:
+        following = str(PageCursor("k", row.capture_id, shown[-1].frame, flow_id))
+    return FlowPacketsAnswer(
+        flow_id=flow_id,
+        capture_id=row.capture_id,
+        count=len(shown),
+        total=queries_flows.packet_count(store, row),
+        offset=page.offset,
+        limit=page.limit,
+        next_cursor=following,
+        packets=[PacketAnswer.of(packet, row) for packet in shown],
+    )
