@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from agents.app import Event
-from agents.held import HeldMessages
+from agents.held import Bodies, HeldMessages
 
 
-@dataclass
+@dataclass(eq=False)
 class Message:
     partition: int
+    offset: int = 0
+    topic: str = "topic"
     value: bytes = b"a large batch"
 
 
@@ -25,8 +27,10 @@ class Delivered:
 
 
 def held(*partitions: int) -> tuple[HeldMessages, list[Delivered]]:
-    messages = HeldMessages()
-    events = [Delivered(Message(partition)) for partition in partitions]
+    bodies = Bodies()
+    bodies.add_reader("topic")
+    messages = HeldMessages(bodies)
+    events = [Delivered(Message(partition, offset)) for offset, partition in enumerate(partitions)]
     for event in events:
         messages.hold(cast(Event, cast(Any, event)))
     return messages, events
@@ -38,16 +42,34 @@ def test_held_messages_give_their_bodies_back() -> None:
     assert event.acked == []
 
 
+def test_a_body_stays_until_every_agent_of_the_topic_has_taken_it() -> None:
+    bodies = Bodies()
+    for _ in range(2):
+        bodies.add_reader("topic")
+    event = Delivered(Message(0))
+    for left in (b"a large batch", b""):
+        HeldMessages(bodies).hold(cast(Event, cast(Any, event)))
+        assert event.message.value == left
+
+
 def test_releasing_acknowledges_one_partition_once() -> None:
     messages, events = held(0, 1, 0)
-    messages.release(0)
-    messages.release(0)
+    messages.release(0, through=2)
+    messages.release(0, through=2)
     assert [event.acked for event in events] == [[0], [], [0]]
+
+
+def test_messages_behind_the_offset_stay_held() -> None:
+    messages, events = held(0, 0, 0)
+    messages.release(0, through=1)
+    assert [event.acked for event in events] == [[0], [0], []]
+    messages.release(0, through=2)
+    assert [event.acked for event in events] == [[0], [0], [0]]
 
 
 def test_forgotten_messages_are_never_acknowledged() -> None:
     messages, events = held(0, 1)
     messages.forget({0})
-    messages.release(0)
-    messages.release(1)
+    messages.release(0, through=9)
+    messages.release(1, through=9)
     assert [event.acked for event in events] == [[], [1]]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agents.merge import MergeStage
+from agents.sender import Sender
 from infra.settings import load_settings
 from schemas.enums import BatchKind
 from schemas.errors import WireError
@@ -26,7 +27,7 @@ def partial_header(partition: int, seq: int = 0, kind: BatchKind = BatchKind.DAT
 
 def test_windows_are_sent_when_every_partition_has_closed_them(tmp_path: Path) -> None:
     out = unconnected_producer()
-    stage = MergeStage(load_settings(state=tmp_path), out)
+    stage = MergeStage(load_settings(state=tmp_path), Sender(out))
     take(stage, 0, partial_header(0), partial_body())
     assert len(out) == 0
     take(stage, 0, partial_header(1), partial_body())
@@ -35,7 +36,7 @@ def test_windows_are_sent_when_every_partition_has_closed_them(tmp_path: Path) -
 
 def test_partial_windows_that_are_sent_again_count_once(tmp_path: Path) -> None:
     out = unconnected_producer()
-    stage = MergeStage(load_settings(state=tmp_path), out)
+    stage = MergeStage(load_settings(state=tmp_path), Sender(out))
     for partition in (0, 1, 1, 0):
         take(stage, 0, partial_header(partition), partial_body())
     assert len(out) == 1
@@ -43,13 +44,13 @@ def test_partial_windows_that_are_sent_again_count_once(tmp_path: Path) -> None:
 
 def test_a_capture_is_over_when_every_partition_has_ended(tmp_path: Path) -> None:
     out = unconnected_producer()
-    stage = MergeStage(load_settings(state=tmp_path), out)
+    stage = MergeStage(load_settings(state=tmp_path), Sender(out))
     empty = encode_table(partials_to_arrow([]))
     assert not take(stage, 0, partial_header(0, kind=BatchKind.END), empty)
     assert take(stage, 0, partial_header(1, kind=BatchKind.END), empty)
 
 
 def test_a_body_that_is_no_table_is_an_error_of_the_message(tmp_path: Path) -> None:
-    stage = MergeStage(load_settings(state=tmp_path), unconnected_producer())
+    stage = MergeStage(load_settings(state=tmp_path), Sender(unconnected_producer()))
     with pytest.raises(WireError):
         take(stage, 0, partial_header(0), b"no Arrow stream")

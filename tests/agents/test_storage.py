@@ -2,17 +2,23 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import pyarrow as pa
 import pytest
 
 from agents.app import Received
+from agents.merge import LEDGER_ROWS
 from agents.storage import StorageStage, stored_batch
 from infra.store import Store
+from schemas.analysis import RunRow
+from schemas.anomalies import ANOMALY_SCHEMA
+from schemas.baselines import BASELINE_SCHEMA
 from schemas.captures import CaptureEvent, CaptureRow, LedgerRow
-from schemas.enums import BatchKind, CaptureState, Hop
+from schemas.enums import AnalysisKind, BatchKind, CaptureState, Hop, RunKind, RunState
 from schemas.errors import WireError
+from schemas.flows import FLOW_SCHEMA, N_FEATURES
 from schemas.packets import first_event_id
 from streams.split import split
-from streams.wire import BatchHeader
+from streams.wire import AnalysisHeader, BatchHeader, encode_table
 from tests.agents.messages import body
 from tests.streams.traffic import packets, row
 
@@ -67,6 +73,128 @@ def test_a_state_is_stored_with_its_ledger(store: Store) -> None:
     StorageStage(store).captures(Received("captures", 0, 0, {}, told))
     assert count(store, "captures", capture_id) == 1
     assert count(store, "ledger", capture_id) == 1
+
+
+def flow(**values: object) -> dict[str, object]:
+    """Return a record of the flow 7 that has ended."""
+    named = {"flow_id": 7, "end_reason": "fin", "community_id": "1:x", "fwd_packets": 3, "features": [0.5] * N_FEATURES}
+    addresses = {"src_ip": bytes(10) + b"\xff\xff\n\0\0\1", "dst_ip": bytes(16)}
+    return {**blank_row(FLOW_SCHEMA), **named, **addresses, **values}
+
+
+def flow_body(*rows: dict[str, object]) -> bytes:
+    return encode_table(pa.Table.from_pylist(list(rows), schema=FLOW_SCHEMA))
+
+
+def test_of_a_flow_the_record_with_most_packets_counts_and_the_final_one_of_two(store: Store) -> None:
+    capture_id = uuid4().hex
+    stage = StorageStage(store)
+    records = [
+        [flow(fwd_packets=5), flow(flow_id=8, end_reason="interim", fwd_packets=2)],
+        [flow(end_reason="interim", fwd_packets=5), flow(end_reason="interim"), flow(flow_id=8, bwd_packets=1)],
+    ]
+    for seq, rows in enumerate(records):
+        stage.flows(message(capture_id, BatchKind.DATA, flow_body(*rows), seq, seq))
+    found = store.query(
+        "SELECT flow_id, end_reason, fwd_packets, features[78] AS last FROM flows_now"
+        " WHERE capture_id = {id:String} ORDER BY flow_id",
+        {"id": capture_id},
+    )
+    assert [tuple(row.values()) for row in found] == [(7, "fin", 5, 0.5), (8, "fin", 3, 0.5)]
+
+
+def test_flows_are_stored_once_and_their_end_tells_the_ledger(store: Store) -> None:
+    capture_id = uuid4().hex
+    stage = StorageStage(store)
+    for offset in (0, 0, 4):
+        stage.flows(message(capture_id, BatchKind.DATA, flow_body(flow()), offset, seq=0))
+    assert count(store, "flows", capture_id) == 1
+    ledger = [LedgerRow(capture_id=capture_id, hop=Hop.FLOWS, partition=0, packets_in=3, packets_out=3)]
+    stage.flows(message(capture_id, BatchKind.END, LEDGER_ROWS.dump_json(ledger), 5, seq=1))
+    (found,) = store.query("SELECT hop, packets_out FROM ledger_now WHERE capture_id = {id:String}", {"id": capture_id})
+    assert found == {"hop": "flows", "packets_out": 3}
+
+
+def analysed(capture_id: str, kind: AnalysisKind, content: bytes, offset: int = 0) -> Received:
+    header = AnalysisHeader(kind, capture_id, capture_id)
+    headers = {name: value for name, value in header.to_kafka() if isinstance(value, bytes)}
+    return Received("anomalies", 0, offset, headers, content)
+
+
+def test_baselines_keep_their_history_and_repeats_show_once(store: Store) -> None:
+    capture_id = uuid4().hex
+    rows = [{**blank_row(BASELINE_SCHEMA), "source": capture_id, "kind": "bandwidth", "version": v} for v in (1, 2)]
+    body = encode_table(pa.Table.from_pylist(rows, schema=BASELINE_SCHEMA))
+    for offset in (10, 10, 11):
+        StorageStage(store).baselines(analysed(capture_id, AnalysisKind.DATA, body, offset))
+    sql = "SELECT version FROM {table} WHERE source = {{id:String}} ORDER BY version"
+    history = store.query(sql.format(table="baselines FINAL"), {"id": capture_id})
+    now = store.query(sql.format(table="baselines_now"), {"id": capture_id})
+    assert [row["version"] for row in history] == [1, 2]
+    assert [row["version"] for row in now] == [2]
+
+
+def test_the_newest_run_that_judged_a_window_decides_which_anomalies_count(store: Store) -> None:
+    capture_id = uuid4().hex
+    found = [(1, ""), (2, ""), (2, "r1"), (2, "r2"), (3, ""), (2, "r3-dry")]
+    rows = [
+        {**blank_row(ANOMALY_SCHEMA), "capture_id": capture_id, "window_id": w, "run_id": r, "anomaly_id": f"{w}{r}"}
+        for w, r in found
+    ]
+    stage = StorageStage(store)
+    body = encode_table(pa.Table.from_pylist(rows, schema=ANOMALY_SCHEMA))
+    stage.anomalies(analysed(capture_id, AnalysisKind.DATA, body))
+    for run_id, is_dry_run, state in (
+        ("r1", False, RunState.COMPLETE),
+        ("r2", False, RunState.COMPLETE),
+        ("r3-dry", True, RunState.COMPLETE),
+        ("r4", False, RunState.RUNNING),
+    ):
+        run = RunRow(
+            run_id=run_id, capture_id=capture_id, kind=RunKind.DETECT, state=state, is_dry_run=is_dry_run,
+            first_window_id=2, last_window_id=3, started_ns=1,
+        )  # fmt: skip
+        stage.anomalies(analysed(capture_id, AnalysisKind.RUN, run.model_dump_json().encode()))
+    now = store.query(
+        "SELECT anomaly_id FROM anomalies_now WHERE capture_id = {id:String} ORDER BY window_id", {"id": capture_id}
+    )
+    assert [row["anomaly_id"] for row in now] == ["1", "2r2"]
+    assert count(store, "analysis_runs_now", capture_id) == 4
+
+
+def test_a_capture_is_stored_once_it_has_been_judged_and_its_flows_are_there(store: Store) -> None:
+    capture_id = uuid4().hex
+    capture = CaptureRow(
+        capture_id=capture_id, state=CaptureState.COMPLETE, source="pcap", name="f", fingerprint="", sensor="s",
+        window_ns=1, partitions=1, started_ns=1,
+    )  # fmt: skip
+    hops = (Hop.READ, Hop.MERGE)
+    ledger = [LedgerRow(capture_id=capture_id, hop=hop, packets_in=1, packets_out=1) for hop in hops]
+    stage = StorageStage(store)
+    told = CaptureEvent(capture=capture, ledger=ledger).model_dump_json().encode()
+    stage.captures(Received("captures", 0, 1, {}, told))
+    stage.packets(message(capture_id, BatchKind.END, b"", 1, seq=1))
+    is_stored = "SELECT is_stored FROM captures_now WHERE capture_id = {id:String}"
+    assert not store.query(is_stored, {"id": capture_id})[0]["is_stored"]
+    judged = LedgerRow(capture_id=capture_id, hop=Hop.ANALYSIS, packets_in=1, packets_out=1)
+    stage.anomalies(analysed(capture_id, AnalysisKind.END, LEDGER_ROWS.dump_json([judged])))
+    assert not store.query(is_stored, {"id": capture_id})[0]["is_stored"]
+    metered = LedgerRow(capture_id=capture_id, hop=Hop.FLOWS, partition=0, packets_in=1, packets_out=1)
+    stage.flows(message(capture_id, BatchKind.END, LEDGER_ROWS.dump_json([metered]), 2, seq=1))
+    assert store.query(is_stored, {"id": capture_id})[0]["is_stored"]
+
+
+def blank_row(schema: pa.Schema) -> dict[str, object]:
+    """Return a row of the least values that a schema takes."""
+    return {field.name: blank(field) for field in schema}
+
+
+def blank(field: pa.Field) -> object:
+    if field.nullable:
+        return None
+    if pa.types.is_string(field.type):
+        return ""
+    return [] if pa.types.is_nested(field.type) else 0
 
 
 def test_a_message_that_makes_no_sense_is_an_error_of_the_message(store: Store) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
+from agents.sender import Sender
 from agents.windows import WindowsStage
 from infra.settings import load_settings
 from schemas.enums import BatchKind
@@ -12,7 +13,7 @@ from tests.streams.traffic import packets, row
 
 
 def stage_with(producer: Producer, folder: Path) -> WindowsStage:
-    return WindowsStage(load_settings(state=folder), producer)
+    return WindowsStage(load_settings(state=folder), Sender(producer))
 
 
 def test_a_partition_is_idle_once_its_captures_have_ended(tmp_path: Path) -> None:

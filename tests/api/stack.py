@@ -15,11 +15,13 @@ import httpx
 import pyarrow as pa
 from fastapi import FastAPI
 
+from api.analysis import SendWindows
 from api.app import create_app
 from api.compute import RequestCapture, new_capture_id
 from api.serve import listen, server_of, with_ports_of
 from infra.settings import Settings, load_settings
 from infra.store import Store
+from schemas.analysis import AnalysisRequest
 from schemas.captures import CAPTURE_SCHEMA, LEDGER_SCHEMA, CaptureRequest, CaptureRow, LedgerRow
 from schemas.enums import CaptureState, Hop
 from schemas.windows import WINDOW_SCHEMA
@@ -77,6 +79,15 @@ def window_values(capture_id: str, window_id: int = 0, **changed: Any) -> dict[s
         "late_packets": 0,
         "is_complete": True,
         "lost_upstream": 0,
+        "sampling_rate": 1.0,
+        "tcp_retransmissions": 5,
+        "host_traffic": [],
+        "scan_sources": [],
+        "contacts": [],
+        "conversations": [],
+        "age_median_ns": 2 * S,
+        "age_p95_ns": 8 * S,
+        "age_max_ns": 9 * S,
     }
     return {**values, **changed}
 
@@ -86,14 +97,26 @@ def empty_window_values(capture_id: str, window_id: int) -> dict[str, Any]:
     full = window_values(capture_id, window_id)
     empty = {key: type(value)() for key, value in full.items() if isinstance(value, int | dict | list)}
     nulls = dict.fromkeys(("first_ts_ns", "last_ts_ns", "rtt_max_ns", "rtt_p95_ns"))
+    nulls |= dict.fromkeys(("age_median_ns", "age_p95_ns", "age_max_ns"))
     kept = ("window_id", "version", "window_start_ns", "window_end_ns", "is_complete")
     return {**full, **empty, **nulls, **{key: full[key] for key in kept}}
 
 
+def blank_of(field: pa.Field) -> object:
+    """Return the value of a column that a test says nothing about."""
+    if field.nullable:
+        return None
+    if pa.types.is_list(field.type) or pa.types.is_map(field.type):
+        return []
+    return "" if pa.types.is_string(field.type) else 0
+
+
 def insert_windows(store: Store, *values: dict[str, Any]) -> None:
     """Insert windows."""
+    blank = {field.name: blank_of(field) for field in WINDOW_SCHEMA}
     maps = [field.name for field in WINDOW_SCHEMA if pa.types.is_map(field.type)]
-    rows = [{**row, **{name: list(row[name].items()) for name in maps}} for row in values]
+    rows = [{**blank, **row} for row in values]
+    rows = [{**row, **{name: list(dict(row[name]).items()) for name in maps}} for row in rows]
     store.insert("windows", pa.Table.from_pylist(rows, schema=WINDOW_SCHEMA), f"test:{next(_tokens)}")
 
 
@@ -147,6 +170,8 @@ def balanced_ledger(capture_id: str, packets: int = 87) -> list[LedgerRow]:
         *(row(Hop.WINDOWS, share, part) for part, share in enumerate(shares)),
         row(Hop.MERGE, packets),
         *(row(Hop.STORE, share, part) for part, share in enumerate(shares)),
+        row(Hop.ANALYSIS, packets),
+        *(row(Hop.FLOWS, share, part) for part, share in enumerate(shares)),
     ]
 
 
@@ -185,6 +210,11 @@ def refuse(request: CaptureRequest) -> None:
     raise AssertionError(f"nobody should have asked for {request.name}")
 
 
+def refuse_windows(request: AnalysisRequest, _: bytes) -> None:
+    """Fail: this test judges nothing again."""
+    raise AssertionError(f"nobody should have asked for a run of kind {request.kind.value}")
+
+
 class Running:
     """The server of a test: one client per port."""
 
@@ -197,12 +227,17 @@ class Running:
 
 @contextmanager
 def running(
-    settings: Settings, store: Store, request_capture: RequestCapture = refuse, stall_s: float = 60.0
+    settings: Settings,
+    store: Store,
+    request_capture: RequestCapture = refuse,
+    stall_s: float = 60.0,
+    send_windows: SendWindows = refuse_windows,
 ) -> Iterator[Running]:
     """Run the application over a store on free ports."""
     sockets = listen(settings)
     known = with_ports_of(settings, sockets)
-    with _served(create_app(known, store, request_capture, stall_s=stall_s), known, sockets) as stack:
+    app = create_app(known, store, request_capture, send_windows=send_windows, stall_s=stall_s)
+    with _served(app, known, sockets) as stack:
         yield stack
 
 

@@ -19,6 +19,7 @@ from tests.api.stack import (
     Running,
     capture_row,
     insert_captures,
+    insert_stored_capture,
     running,
     settings_in,
     until,
@@ -242,10 +243,25 @@ def test_without_a_file_and_a_configured_one_it_is_a_400(stack: Running) -> None
     assert answer.json()["success"] is False
 
 
-def test_a_live_capture_cannot_be_computed_yet(stack: Running) -> None:
+def test_without_a_live_capture_there_is_none_to_compute(stack: Running, store: Store) -> None:
+    insert_stored_capture(store)
     answer = stack.http.post(COMPUTE, json={"source": "live"})
     assert answer.status_code == 400
     assert "live capture" in answer.json()["error"]
+
+
+def test_a_live_capture_is_computed_as_it_goes(stack: Running, store: Store) -> None:
+    capture_id = insert_stored_capture(
+        store, windows=3, source="live", name="eth0", state=CaptureState.RUNNING, started_ns=1
+    )
+    insert_stored_capture(store)
+    body = stack.http.post(COMPUTE, json={"source": "live"}).json()
+    assert (body["success"], body["capture_id"], body["window_count"]) == (True, capture_id, 3)
+    assert (body["window_size"], body["from_cache"]) == (10, True)
+    assert stack.http.get(body["metrics_file"]).json()["total"] == 3
+    assert stack.http.post(COMPUTE, json={"source": "live", "window_size": 10}).status_code == 200
+    other = stack.http.post(COMPUTE, json={"source": "live", "window_size": 5})
+    assert (other.status_code, "10 s" in other.json()["error"]) == (400, True)
 
 
 def test_a_missing_file_is_the_documented_400(stack: Running) -> None:

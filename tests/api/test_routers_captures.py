@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 from api.compute import new_capture_id
 from infra.store import Store
 from schemas.captures import LedgerRow
@@ -60,6 +62,36 @@ def test_a_ledger_names_the_hop_that_lost_a_packet(stack: Running, store: Store)
     assert (body["is_balanced"], body["difference"]) == (False, 1)
     assert {hop["hop"]: hop["difference"] for hop in body["hops"] if hop["difference"]} == {"store": 1}
     assert body["hops"][-1]["lost"] == {"refused": 1}
+
+
+def test_what_a_live_capture_declares_as_lost_or_left_out_is_balanced(stack: Running, store: Store) -> None:
+    capture_id = insert_stored_capture(store)
+    row = partial(LedgerRow, capture_id=capture_id)
+    insert_ledger(
+        store,
+        [
+            row(hop=Hop.NIC, packets_in=120, packets_out=119),
+            row(hop=Hop.NIC, reason="rx_dropped", packets_in=1, packets_out=0),
+            row(hop=Hop.KERNEL, packets_in=110, packets_out=100, version=2),
+            row(hop=Hop.KERNEL, reason="ring_full", packets_in=10, packets_out=0),
+            row(hop=Hop.READ, packets_in=100, packets_out=100, version=2),
+            row(hop=Hop.DECODE, packets_in=100, packets_out=100, version=2),
+            row(hop=Hop.SAMPLE, packets_in=100, packets_out=87),
+            row(hop=Hop.SAMPLE, reason="sampled_out", packets_in=13, packets_out=0),
+        ],
+    )
+    body = stack.http.get(f"/api/captures/{capture_id}/ledger").json()
+    assert (body["is_balanced"], body["difference"]) == (True, 0)
+    hops = {hop["hop"]: hop for hop in body["hops"]}
+    assert {name: hop["lost"] for name, hop in hops.items() if hop["lost"]} == {
+        "nic": {"rx_dropped": 1},
+        "kernel": {"ring_full": 10},
+        "sample": {"sampled_out": 13},
+    }
+    upstream = {name: hop["upstream"] for name, hop in hops.items()}
+    assert (upstream["produce"], upstream["read"], upstream["nic"]) == ("sample", "kernel", None)
+    insert_ledger(store, [row(hop=Hop.KERNEL, packets_in=111, packets_out=100, version=3)])
+    assert not stack.http.get(f"/api/captures/{capture_id}/ledger").json()["is_balanced"]
 
 
 def test_a_ledger_that_lacks_a_hop_is_not_balanced(stack: Running, store: Store) -> None:

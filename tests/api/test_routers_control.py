@@ -16,31 +16,9 @@ def test_control_status_counts_windows(stack: Running, store: Store) -> None:
     assert body["capture"] == {"running": False, "start_time": None, "interface": None}
 
 
-def test_no_live_capture_runs(stack: Running) -> None:
-    assert stack.http.get("/api/control/capture/status").json() == {
-        "running": False,
-        "message": "No active capture",
-    }
-
-
-def test_a_live_capture_cannot_be_started_in_pcap_mode(stack: Running) -> None:
-    answer = stack.http.post("/api/control/capture/start", json={"interface": "eth0", "duration": 300})
-    assert answer.status_code == 400
-    assert answer.json()["success"] is False
-    assert answer.json()["error"] == "Cannot start live capture in pcap mode. Start API with --mode live"
-
-
-def test_a_live_capture_cannot_be_started_in_live_mode_yet(store: Store, tmp_path: Path) -> None:
+def test_config_names_the_interface_of_the_live_mode(store: Store, tmp_path: Path) -> None:
     with running(settings_in(tmp_path, mode="live", interface="lo"), store) as stack:
-        answer = stack.http.post("/api/control/capture/start")
-        assert answer.status_code == 400
-        assert "cannot capture" in answer.json()["error"]
         assert stack.http.get("/api/control/config").json()["interface"] == "lo"
-
-
-def test_what_does_not_run_cannot_be_stopped(stack: Running) -> None:
-    answer = stack.http.post("/api/control/capture/stop")
-    assert (answer.status_code, answer.json()["error"]) == (400, "No capture currently running")
 
 
 def test_logs_are_the_last_lines_in_the_documented_form(stack: Running) -> None:

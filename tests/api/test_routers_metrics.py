@@ -24,6 +24,7 @@ def test_an_empty_store_lists_no_window(stack: Running) -> None:
         "offset": 0,
         "limit": 50,
         "capture_id": None,
+        "next_cursor": None,
         "metrics": [],
     }
 
@@ -101,6 +102,29 @@ def test_pages_follow_each_other(stack: Running, store: Store) -> None:
     pages = [stack.http.get("/api/metrics/", params={"limit": 2, "offset": at}).json() for at in (0, 2, 4, 6)]
     assert [[window["window_id"] for window in page["metrics"]] for page in pages] == [[0, 1], [2, 3], [4], []]
     assert [(page["count"], page["total"]) for page in pages] == [(2, 5), (2, 5), (1, 5), (0, 5)]
+
+
+def test_a_cursor_keeps_to_its_capture_and_place(stack: Running, store: Store) -> None:
+    first = insert_stored_capture(store, windows=5)
+    page = stack.http.get("/api/metrics/", params={"limit": 2}).json()
+    insert_stored_capture(store, windows=3)
+    insert_windows(store, window_values(first, 5))
+    seen = [window["window_id"] for window in page["metrics"]]
+    while page["next_cursor"]:
+        page = stack.http.get("/api/metrics/", params={"limit": 2, "cursor": page["next_cursor"]}).json()
+        assert page["capture_id"] == first
+        seen += [window["window_id"] for window in page["metrics"]]
+    assert seen == [0, 1, 2, 3, 4, 5]
+    assert stack.http.get("/api/metrics/", params={"cursor": "n.a.1."}).status_code == 400
+
+
+def test_a_time_range_takes_the_windows_with_a_part_in_it(stack: Running, store: Store) -> None:
+    insert_stored_capture(store, windows=5)
+    start_s = ORIGIN_NS / 10**9
+    body = stack.http.get("/api/metrics/", params={"from": start_s + 15, "to": "2009-02-13T23:32:00.500"}).json()
+    assert [window["window_id"] for window in body["metrics"]] == [1, 2]
+    assert body["total"] == 2
+    assert stack.http.get("/api/metrics/", params={"from": "noon"}).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api.compute import Computations
-from api.services import Services
+from api.services import is_analyzer_port
 from infra.store import Store
-from tests.api.stack import Running, folder_of, insert_stored_capture, refuse, running, settings_in
+from tests.api.stack import Running, folder_of, insert_stored_capture, running, settings_in
 
 
 def test_root_says_what_each_contract_documents(stack: Running) -> None:
@@ -27,10 +26,10 @@ def test_the_host_header_does_not_choose_the_contract(stack: Running) -> None:
     assert stack.http.get("/health", headers={"host": "localhost:5000"}).json()["status"] == "healthy"
 
 
-def test_the_analyzers_port_is_5000_or_else_the_second_one(store: Store, tmp_path: Path) -> None:
+def test_the_analyzers_port_is_5000_or_else_the_second_one(tmp_path: Path) -> None:
     def analyzer_ports(*ports: int) -> list[int]:
-        services = Services(settings_in(tmp_path, ports=ports), store, Computations(store, refuse))
-        return [port for port in (*ports, 5000) if services.is_analyzer_port(port)]
+        settings = settings_in(tmp_path, ports=ports)
+        return [port for port in (*ports, 5000) if is_analyzer_port(settings, port)]
 
     assert analyzer_ports(8000, 5000) == [5000, 5000]
     assert analyzer_ports(5000, 8000) == [5000, 5000]

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from infra import lag as lags
 from infra.broker import Broker
 from infra.kafka import client_config, create_topics, flush, producer, send
-from infra.lag import BackPressure, KafkaLag, lag
+from infra.lag import BackPressure, KafkaLag, LagWatch, lag
 from infra.settings import Settings, load_settings
 from schemas.topics import DAY_S, Topic
 
@@ -66,3 +68,22 @@ def test_a_reader_waits_until_the_group_has_caught_up(stack: Settings) -> None:
     assert not waiting.is_alive()
     consumer.close()
     pressure.close()
+
+
+def test_a_watch_knows_the_lag_without_being_asked(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lags, "WATCH_S", 0.05)
+    topic = Topic("watched", False, DAY_S, False, "A topic of this test.")
+    create_topics(stack, [topic])
+    out = producer(stack)
+    watch = LagWatch(stack, stack.group_name("watched"), topic)
+    try:
+        assert watch.messages == 0
+        for _ in range(3):
+            send(out, stack.topic_name(topic), b"x", partition=0)
+        flush(out)
+        end_s = time.monotonic() + 30
+        while watch.messages != 3 and time.monotonic() < end_s:
+            time.sleep(0.05)
+        assert watch.messages == 3
+    finally:
+        watch.close()

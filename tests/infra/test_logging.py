@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,31 @@ def test_lines_are_json_and_go_to_the_file_of_their_package(settings: Settings) 
     [analysis] = entries(settings, LogFile.ANALYSIS)
     assert (app["level"], app["logger"], app["message"]) == ("INFO", "api.main", "API server started")
     assert (analysis["message"], analysis["capture_id"]) == ("25 windows", "c1")
+
+
+def test_lines_are_texts_when_asked_for_and_read_the_same(settings: Settings) -> None:
+    texts = settings.model_copy(update={"log_format": "text"})
+    for chosen in (settings, texts):
+        for handler in logging.getLogger().handlers:
+            handler.close()
+        set_up_logging(chosen, on_stderr=False)
+        logging.getLogger("api.compute").info("Metrics computed: %d\nwindows", 25)
+        logging.getLogger("agents.merge").info("Capture c: windows 0 to 9 closed, 87 packets")
+    json_line, text_line = LogFile.APP.path(settings).read_text().splitlines()
+    assert json_line.startswith('{"time": ')
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[INFO\] Metrics computed: 25 windows", text_line)
+    shown = read_tail(settings, LogFile.APP, 2).lines
+    assert [line[19:] for line in shown] == [" [INFO] Metrics computed: 25 windows"] * 2
+    assert len(read_tail(settings, LogFile.ANALYSIS, 9).lines) == 2
+    try:
+        int("two")
+    except ValueError:
+        logging.getLogger("api").exception("it failed")
+    assert (
+        read_tail(settings, LogFile.APP, 1)
+        .lines[0]
+        .endswith("[ERROR] it failed (ValueError: invalid literal for int() with base 10: 'two')")
+    )
 
 
 def test_an_error_is_kept_with_its_trace_in_one_line(settings: Settings) -> None:

@@ -22,7 +22,7 @@ def test_a_migrated_store_needs_nothing_more(store: Store) -> None:
 
 def test_every_migration_may_run_again(store: Store) -> None:
     """What a crash between the last statement and the record would lead to."""
-    values = {"packets_ttl_days": 7, "windows_ttl_days": 365}
+    values = {"packets_ttl_days": 7, "windows_ttl_days": 365, "flows_ttl_days": 30}
     before = store.query("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()")
     for statement in (s for m in MIGRATIONS for s in m.statements(values)):
         store.command(statement)

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.storage import stored_batch
+from agents.storage import stored_batch, stored_flows
 from infra.native import encode_native, has_native_form
 from infra.store import Store
 from schemas.captures import CAPTURE_SCHEMA
+from schemas.flows import FLOW_SCHEMA, N_FEATURES
 from schemas.windows import WINDOW_SCHEMA
 from streams.packets import Packets, empty_packets
 from streams.split import split
@@ -57,6 +58,39 @@ def test_texts_are_written_as_keys_and_indexes() -> None:
     texts = pa.array(["b", "a", "b"]).dictionary_encode().cast(pa.dictionary(pa.int8(), pa.string()))
     encoded = encode_native(pa.record_batch([texts], names=["t"]))
     assert encoded.endswith(b"\x01b\x01a" + (3).to_bytes(8, "little") + bytes([0, 1, 0]))
+
+
+texts = st.lists(st.text(max_size=200) | st.just("1:LQU9qZlK+B5F3KDmev6m5PMibrg="), min_size=1, max_size=50)
+
+
+@settings(max_examples=20, deadline=None)
+@given(texts, st.integers(0, 40))
+def test_strings_and_vectors_come_back_from_the_store(store: Store, values: list[str], start: int) -> None:
+    count = len(values)
+    vectors = np.random.default_rng(count).random((count, N_FEATURES)).astype(np.float32)
+    table = pa.Table.from_pylist(
+        [
+            {"flow_id": number, "community_id": text, "features": vector.tolist(), **_OTHERS}
+            for number, (text, vector) in enumerate(zip(values, vectors, strict=True))
+        ],
+        schema=FLOW_SCHEMA,
+    )
+    (batch,) = table.slice(start % count).combine_chunks().to_batches()
+    capture_id = uuid4().hex
+    rows = stored_flows(batch, capture_id)
+    assert has_native_form(rows.schema)
+    store.insert("flows", rows, capture_id)
+    names = "flow_id, community_id, features, end_reason"
+    sql = f"SELECT {names} FROM flows WHERE capture_id = {{id:String}} ORDER BY flow_id"
+    expected = batch.select(names.split(", ")).to_pylist()
+    assert store.query_arrow(sql, {"id": capture_id}).to_pylist() == expected
+
+
+_OTHERS = {
+    **{field.name: 0 for field in FLOW_SCHEMA if pa.types.is_integer(field.type) and field.name != "flow_id"},
+    **dict.fromkeys(("src_ip", "dst_ip"), bytes(16)),
+    "end_reason": "fin",
+}
 
 
 @pytest.mark.parametrize("other", [CAPTURE_SCHEMA, WINDOW_SCHEMA])

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.processes import spawn, stop_process
+from infra.processes import spawn, started_s, stop_process
 from schemas.errors import MissingProgramError
 
 SLEEP = "import time; print('up', flush=True); time.sleep(600)"
@@ -96,3 +96,18 @@ def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(MissingProgramError, match="'no-such-program'"):
         spawn(["no-such-program"])
     assert os.getpid()
+
+
+def test_a_process_is_told_from_a_later_one_by_its_start(tmp_path: Path) -> None:
+    process = started(tmp_path, SLEEP)
+    began_s = started_s(process.pid)
+    assert began_s is not None
+    assert began_s == started_s(process.pid)
+    assert began_s >= (started_s(os.getpid()) or 0.0)
+    process.kill()
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        continue
+    # Nobody has asked for its status yet, but it runs no more.
+    assert started_s(process.pid) is None
+    process.wait()
+    assert started_s(process.pid) is None

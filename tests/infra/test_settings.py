@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import Settings, environment_names, load_settings, unknown_names, without_password
+from infra.settings import Settings, environment_names, environment_of, load_settings, unknown_names, without_password
 from infra.settings_page import setting_rows, settings_page
 from schemas.errors import SettingsError
 from schemas.topics import PACKETS
@@ -117,3 +117,11 @@ def test_every_setting_has_a_sentence_and_its_value_in_force() -> None:
     assert rows["SPANWATCH_PORTS"].value == "1,2"
     assert rows["SPANWATCH_CLICKHOUSE"].value == "http://u:***@h:8123/d"
     assert all(f"`{name}`" in settings_page() for name in rows)
+
+
+def test_a_child_process_gets_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"state": tmp_path, "data_roots": f"{tmp_path}:/", "ports": (1, 2), "pcap": tmp_path / "a.pcap"}
+    settings = load_settings(**given, filter="not port 22", port_scan_ports=7, sensor="probe-1")
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings

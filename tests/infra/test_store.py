@@ -183,7 +183,7 @@ def test_a_deleted_capture_leaves_no_row_and_its_neighbour_whole(store: Store) -
         store.insert("captures", captures(capture(name, CaptureState.COMPLETE)), f"{name}:1")
         store.insert("ledger", ledger(count(name, Hop.MERGE)), f"{name}:2")
         store.insert("windows", pa.Table.from_pylist([window(name, 0, 1)], schema=WINDOW_SCHEMA), f"{name}:3")
-    store.delete_capture("gone")
+    store.delete_captures(["gone"])
     assert stored(store, "gone") == everywhere(0)
     assert stored(store, "stays") == everywhere(400)
     for table in ("captures", "ledger", "windows"):

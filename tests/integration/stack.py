@@ -189,6 +189,21 @@ _QUERIES = {
         SELECT count() AS n, sum(record_count) AS packets,
                toString(sum(cityHash64(toString(tuple(* EXCEPT (capture_id, inserted_at)))))) AS hash
         FROM windows_now WHERE capture_id = {id:String}""",
+    # Ids and sources are made of the capture's id.
+    "anomalies": """
+        SELECT count() AS n, uniqExact(type) AS types, uniqExact(incident_id) AS incidents,
+               toString(sum(cityHash64(toString(tuple(
+                   * EXCEPT (capture_id, anomaly_id, incident_id, inserted_at)))))) AS hash
+        FROM anomalies_now WHERE capture_id = {id:String}""",
+    "baselines": """
+        SELECT count() AS n, max(b.windows) AS windows,
+               toString(sum(cityHash64(toString(tuple(* EXCEPT (source, capture_id, inserted_at)))))) AS hash
+        FROM (SELECT * FROM baselines FINAL) AS b WHERE capture_id = {id:String}""",
+    # How records are spread over messages does not show: merged rows and rows yet to be merged are the same flows.
+    "flows": """
+        SELECT count() AS n, sum(fwd_packets + bwd_packets) AS packets,
+               toString(sum(cityHash64(toString(tuple(* EXCEPT (capture_id)))))) AS hash
+        FROM flows_now WHERE capture_id = {id:String}""",
     **{
         view: f"""
         SELECT sum(packets) AS packets, sum(bytes) AS bytes FROM {view} WHERE capture_id = {{id:String}}"""

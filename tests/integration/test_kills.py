@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from confluent_kafka.admin import AdminClient
 
+from agents.worker import READS
+from infra.kafka import client_config
+from infra.lag import lag
+from schemas.topics import WORKER_GROUP
 from tests.integration.stack import Stack, running_stack, until
 
-pytestmark = pytest.mark.timeout(600)
-
 PACKETS = 400_000
+
+KILLS = int(os.environ.get("SPANWATCH_KILLS", "3"))
+"""Kills at random moments of one capture; a bar of the project is 30."""
+
+BETWEEN_KILLS_S = 12.0
+"""How much of the capture's time each kill gets, s: what was killed is up again well before the next."""
+
+pytestmark = pytest.mark.timeout(600 + 30 * KILLS)
+
+SPECIMEN_S = 300.0
+"""Length of the bundled capture, s."""
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +137,106 @@ def compute_while_killing_the_reader(stack: Stack, capture: Path) -> str:
     answer = requested()
     assert answer["capture_id"] == capture_id
     return capture_id
+
+
+def snapshots_often(folder: Path, roots: Path) -> Stack:
+    """Return a stack whose agents write snapshots every half second, so that a kill finds one."""
+    stack = Stack(folder, roots)
+    stack.environment["SPANWATCH_SNAPSHOT_S"] = "0.5"
+    return stack
+
+
+def wait_until_worker(stack: Stack) -> psutil.Process:
+    """Return the stack's worker, which its supervisor may be about to start again."""
+    until(lambda: any("worker" in child.cmdline() for child in stack.process.children()), 60, stack.said)
+    return stack.child("worker")
+
+
+def members_of(stack: Stack) -> int:
+    """How many workers share the partitions."""
+    admin = AdminClient(client_config(stack.settings))
+    group = stack.settings.group_name(WORKER_GROUP)
+    return len(admin.describe_consumer_groups([group])[group].result().members)
+
+
+def test_kills_at_random_moments_leave_windows_baselines_and_anomalies_as_they_would_be(
+    tmp_path: Path, sample: Path
+) -> None:
+    seed = int(os.environ.get("SPANWATCH_KILLS_SEED", str(random.SystemRandom().randrange(10**6))))
+    chance = random.Random(seed)
+    stack = snapshots_often(tmp_path, sample.parent)
+    stack.start()
+    try:
+        undisturbed = stack.compute(sample)["capture_id"]
+        reader, capture_id = capture_with(stack, sample, speed=SPECIMEN_S / (KILLS * BETWEEN_KILLS_S))
+        began_s, said = time.monotonic(), []
+        for number in range(KILLS):
+            moment_s = (number + chance.uniform(0.1, 0.6)) * BETWEEN_KILLS_S
+            time.sleep(max(0.0, began_s + moment_s - time.monotonic()))
+            is_worker = chance.random() < 0.6
+            said.append(f"{'worker' if is_worker else 'store'} after {time.monotonic() - began_s:.1f} s")
+            if is_worker:
+                wait_until_worker(stack).kill()
+            else:
+                kill_store_owner(stack)
+        assert reader.wait(300) == 0
+        assert stack.stored(capture_id)["is_complete"]
+    finally:
+        stack.close()
+    found = stack.digests(undisturbed, capture_id)
+    assert found[undisturbed]["anomalies"][0]["n"] > 0
+    assert found[undisturbed]["baselines"][0]["n"] > 0
+    assert found[capture_id] == found[undisturbed], f"seed {seed}: {said}"
+
+
+def test_partitions_that_move_between_two_workers_leave_the_same_rows(tmp_path: Path, sample: Path) -> None:
+    stack = snapshots_often(tmp_path, sample.parent)
+    stack.start()
+    second: subprocess.Popen[bytes] | None = None
+    try:
+        undisturbed = stack.compute(sample)["capture_id"]
+        reader, capture_id = capture_with(stack, sample, speed=SPECIMEN_S / 45)
+        until(has_read(stack, capture_id, 8_000), 60, stack.said)
+        second = stack.spawn("worker")
+        until(lambda: members_of(stack) == 2, 60, stack.said)
+        until(has_read(stack, capture_id, 20_000), 60, stack.said)
+        wait_until_worker(stack).kill()
+        until(has_read(stack, capture_id, 32_000), 60, stack.said)
+        second.terminate()
+        assert second.wait(30) == 0
+        assert reader.wait(200) == 0
+        assert stack.stored(capture_id)["is_complete"]
+    finally:
+        if second is not None and second.poll() is None:
+            second.kill()
+        stack.close()
+    found = stack.digests(undisturbed, capture_id)
+    assert found[capture_id] == found[undisturbed]
+    resumed = [line for line in (stack.state / "logs" / "analysis.log").read_text().splitlines() if "goes on" in line]
+    assert len(resumed) >= 2
+
+
+def test_a_capture_whose_process_was_killed_fails_and_holds_nothing_back(tmp_path: Path, sample: Path) -> None:
+    stack = snapshots_often(tmp_path, sample.parent)
+    stack.environment["SPANWATCH_CAPTURE_TIMEOUT_S"] = "5"
+    stack.start()
+    try:
+        # Slow enough that it is silent between two packets for longer than a report may take.
+        reader, capture_id = capture_with(stack, sample, speed=SPECIMEN_S / 60)
+        until(has_read(stack, capture_id, 5_000), 120, stack.said)
+        reader.kill()
+        reader.wait()
+        until(lambda: (stack.remote.capture(capture_id) or {})["state"] == "failed", 60, stack.said)
+        assert "has not reported for 5 s" in str(stack.remote.capture(capture_id))
+        until(lambda: is_caught_up(stack), 60, stack.said)
+        until(lambda: stack.remote.get("/api/metrics/", capture=capture_id, limit=1)["total"] > 2, 60, stack.said)
+    finally:
+        stack.close()
+    digest = stack.digests(capture_id)[capture_id]
+    assert digest["windows"][0]["packets"] == digest["packets"][0]["n"]
+
+
+def is_caught_up(stack: Stack) -> bool:
+    """Whether every stage has committed all that there is."""
+    group = stack.settings.group_name(WORKER_GROUP)
+    return not any(row.messages for row in lag(stack.settings, group, READS[WORKER_GROUP]))

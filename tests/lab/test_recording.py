@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError, MissingProgramError
-from lab.labels import read_labels
+from lab.labels import BENIGN, read_labels
+from lab.mix import ordinary
 from lab.network import PREFIX
 from lab.pcap import read_packets
-from lab.programs import ALWAYS, missing_programs, program, require_privileges
+from lab.programs import ALWAYS, PACKAGES, missing_programs, program, require_privileges
 from lab.record import SCENARIOS, count_classes, record
 from lab.scenarios import Scenario, Stage
 
@@ -91,3 +92,10 @@ def test_the_help_teaches() -> None:
     done = subprocess.run([sys.executable, "-m", "lab", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
     for word in ("list", "record", "all", "mix", "clean", "root", "lab/packages.txt", "docs/lab.md"):
         assert word in done.stdout
+
+
+def test_ordinary_work_has_no_attack_in_it(tmp_path: Path) -> None:
+    need(*PACKAGES)
+    recording = ordinary(tmp_path, lambda at_s, doing: None, 12, seed=3)
+    assert set(recording.packets) == {BENIGN}
+    assert [label.class_name for label in read_labels(recording.labels)] == [BENIGN]

@@ -21,7 +21,7 @@ from schemas.tables import TABLES, Table, columns_markdown
 from schemas.windows import WINDOW_COLUMNS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-RETENTION = {"packets_ttl_days": 7, "windows_ttl_days": 365}
+RETENTION = {"packets_ttl_days": 7, "windows_ttl_days": 365, "flows_ttl_days": 30}
 
 COLUMNS = "SELECT name, type, compression_codec, default_kind, default_expression FROM system.columns"
 KEYS = "SELECT replaceOne(engine_full, name, '') AS engine, sorting_key, partition_key, primary_key FROM system.tables"

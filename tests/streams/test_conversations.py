@@ -170,6 +170,16 @@ def test_addresses_ports_and_protocol_each_make_another_conversation() -> None:
     assert len(set(tracked.uid.tolist())) == 5
 
 
+def test_no_port_makes_up_for_another_address() -> None:
+    packets = packets_of([Segment(0, True, ACK, 1)] * 4096)
+    packets.src_ip[:, 15] = np.arange(4096) // 64
+    packets.src_port[:] = (np.arange(4096) % 64) << 8
+    tracked = ConversationTracker().track(packets)
+
+    assert len(set(tracked.conversation.tolist())) == 4096
+    assert len(set(tracked.uid.tolist())) == 4096
+
+
 def test_a_host_that_talks_to_itself_is_one_conversation() -> None:
     packets = packets_of([Segment(0, True, ACK, 1)] * 2)
     packets.dst_ip[:] = packets.src_ip

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.merge import WindowArchive
+from schemas.errors import WireError
+from streams.merge import WindowArchive, WindowMerger
 from streams.partials import PartialWindow, empty_partial, merge_partials
 from streams.windows import PartitionWindows
 
@@ -47,3 +48,28 @@ def test_the_empty_window_changes_nothing(packets_in_it: int) -> None:
 def test_windows_of_different_numbers_do_not_merge() -> None:
     with pytest.raises(ValueError, match="cannot be merged"):
         merge_partials([empty_partial(1), empty_partial(2)])
+
+
+def test_what_comes_for_a_window_that_is_no_longer_kept_is_counted_and_goes_nowhere() -> None:
+    merger = WindowMerger(1, keep_windows=2)
+    merger.feed(0, 5, [partial(number) for number in range(5)])
+    assert merger.feed(0, 5, [partial(2, packets_in_it=3)]) == []
+    assert (merger.too_late, merger.records) == (3, 5)
+    (corrected,) = merger.feed(0, 5, [partial(3, packets_in_it=3)])
+    assert (corrected.window_id, corrected.records) == (3, 4)
+
+
+def test_a_merger_that_keeps_few_windows_has_a_small_snapshot() -> None:
+    sizes = []
+    for length in (10, 100):
+        merger = WindowMerger(1, keep_windows=2)
+        for number in range(length):
+            merger.feed(0, number + 1, [partial(number)])
+        sizes.append(len(merger.snapshot()))
+    assert sizes[1] < 1.1 * sizes[0]
+
+
+@pytest.mark.parametrize("damaged", [b"", b"x" * 50])
+def test_what_is_no_snapshot_of_a_merger_is_refused(damaged: bytes) -> None:
+    with pytest.raises(WireError):
+        WindowMerger.restore(damaged)

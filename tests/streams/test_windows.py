@@ -24,10 +24,13 @@ SIZE = 10 * SECOND
 LATENESS = 2 * SECOND
 
 
-def windows_of(capture: Packets, cuts: list[int], partitions: int, order: list[int]) -> list[dict[str, Any]]:
+def windows_of(
+    capture: Packets, cuts: list[int], partitions: int, order: list[int], *, snapshot: bool = False
+) -> list[dict[str, Any]]:
     """Return the rows of a capture's windows, computed in these batches and partitions.
 
-    ``order`` is in which order the partitions' messages reach the merger.
+    ``order`` is in which order the partitions' messages reach the merger. With ``snapshot``, every operator is
+    replaced by its restored snapshot after each batch.
     """
     origin = int(capture.ts_ns[0])
     operators = [PartitionWindows(SIZE, origin, LATENESS) for _ in range(partitions)]
@@ -45,6 +48,9 @@ def windows_of(capture: Packets, cuts: list[int], partitions: int, order: list[i
             partials = operator.advance(clock) if part is None else operator.feed(packets_of(part), clock)
             partials = over_the_wire(partials)
             newest |= {w.window_id: w for w in merger.feed(partition, operator.closed_through, partials)}
+        if snapshot:
+            operators = [PartitionWindows.restore(operator.snapshot()) for operator in operators]
+            merger = WindowMerger.restore(merger.snapshot())
     for partition, operator in enumerate(operators):
         flushed = over_the_wire(operator.flush())
         newest |= {w.window_id: w for w in merger.feed(partition, operator.closed_through, flushed)}
@@ -70,6 +76,23 @@ def test_windows_do_not_depend_on_batches_partitions_or_merge_order(capture: Pac
     partitions = data.draw(st.integers(1, 5))
     order = data.draw(st.permutations(range(partitions)))
     assert windows_of(capture, cuts, partitions, order) == whole(capture)
+
+
+@settings(max_examples=40, deadline=None)
+@given(captures(), st.data())
+def test_snapshots_leave_no_trace(capture: Packets, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(capture.ts_ns)), max_size=5)))
+    partitions = data.draw(st.integers(1, 3))
+    restored = windows_of(capture, cuts, partitions, [0], snapshot=True)
+    assert restored == windows_of(capture, cuts, partitions, [0])
+
+
+def test_the_lowest_share_kept_of_its_batches_is_that_of_a_window() -> None:
+    operator = PartitionWindows(SIZE, 0, LATENESS)
+    for second, rate in ((1, 1.0), (2, 0.25), (3, 0.5), (11, 1.0)):
+        operator.feed(packets([row(ts_ns=second * SECOND)]), second * SECOND, rate)
+    rows = window_rows("c", SIZE, 0, over_the_wire(operator.flush())).to_pylist()
+    assert [found["sampling_rate"] for found in rows] == [0.25, 1.0]
 
 
 @settings(max_examples=60, deadline=None)

@@ -35,6 +35,8 @@ headers = st.builds(
     window_ns=numbers,
     origin_ns=st.integers(-(2**62), 2**62),
     clock_ns=st.integers(-(2**62), 2**62),
+    is_live=st.booleans(),
+    sampling_rate=st.floats(0, 1, exclude_min=True),
 )
 
 
@@ -55,7 +57,7 @@ def test_a_partial_header_comes_back_as_it_was_sent(
     assert PartialHeader.from_kafka(received(sent.to_kafka())) == sent
 
 
-@given(headers, st.sampled_from(["seq", "kind", "capture_id", "window_ns"]))
+@given(headers, st.sampled_from(["seq", "kind", "capture_id", "window_ns", "is_live", "sampling_rate"]))
 def test_a_header_with_something_missing_is_refused(header: BatchHeader, name: str) -> None:
     sent = received(header.to_kafka())
     del sent[name]

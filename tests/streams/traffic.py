@@ -62,11 +62,13 @@ def captures(draw: st.DrawFn, max_packets: int = 60) -> Packets:
     """Draw a capture of some conversations over some windows, with packets out of order."""
     protocols = st.sampled_from([TCP, TCP, TCP, UDP, ICMP, NO_PROTOCOL])
     flags = st.sampled_from([SYN, SYN | ACK, ACK, ACK, RST | ACK, FIN | ACK])
+    edges = st.sampled_from([second * SECOND for second in (0, 9, 10, 11, 12, 19, 20, 21)])
+    times = st.integers(0, 60 * SECOND) | edges
     rows = []
     for _ in range(draw(st.integers(1, max_packets))):
         protocol = draw(protocols)
         values = row(
-            ts_ns=draw(st.integers(0, 60 * SECOND)),
+            ts_ns=draw(times),
             src=draw(st.integers(1, 4)),
             dst=draw(st.integers(1, 4)),
             protocol=protocol,
@@ -79,6 +81,7 @@ def captures(draw: st.DrawFn, max_packets: int = 60) -> Packets:
         for name in ("tcp_seq", "tcp_ack"):
             values[name] = draw(st.integers(0, 5000)) if protocol == TCP else 0
         values["payload_bytes"] = draw(st.sampled_from([0, 0, 10, 100])) if has_ports else 0
+        values["icmp_type"] = draw(st.sampled_from([8, 8, 0, 3])) if protocol == ICMP else 0
         values["ether_type"] = 0x0806 if protocol == NO_PROTOCOL else 0x0800
         rows.append(values)
     if draw(st.booleans()):

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from agents.classifier.fitting import Fitted, fit
+from agents.classifier.network import Architecture
+from agents.classifier.training import Epoch, TrainingPlan
+from schemas.classes import N_CLASSES
+from tests.agents.classifier.labelled import flows_of
+
+PLAN = TrainingPlan(epochs=12, batch=32, architecture=Architecture(width=32))
+FLOWS = flows_of(np.random.default_rng(0).integers(0, N_CLASSES, 600))
+
+
+def fitted(plan: TrainingPlan) -> tuple[Fitted, list[tuple[str, Epoch]]]:
+    torch.set_num_threads(1)
+    told: list[tuple[str, Epoch]] = []
+    return fit(FLOWS, plan, progress=lambda phase, epoch: told.append((phase, epoch))), told
+
+
+def test_the_chosen_number_of_epochs_is_that_of_the_least_loss_on_flows_set_aside() -> None:
+    model, told = fitted(PLAN)
+    selection = [epoch for phase, epoch in told if phase == "selection"]
+    assert model.n_epochs == min(selection, key=lambda epoch: epoch.validation_loss).number
+    assert [epoch.number for phase, epoch in told if phase == "training"] == list(range(1, model.n_epochs + 1))
+    assert model.history["selection"] == selection
+    unseen = flows_of(np.arange(N_CLASSES).repeat(10), seed=5)
+    probabilities = model.calibration.apply(model.q_values(unseen.features))
+    assert (probabilities.argmax(axis=1) == unseen.labels).mean() > 0.95
+
+
+def test_selection_stops_when_nothing_gets_better() -> None:
+    # A learning rate that throws the network about never betters its first epochs for long.
+    model, told = fitted(replace(PLAN, epochs=40, patience=1, learning_rate=3.0))
+    n_selection = sum(phase == "selection" for phase, _ in told)
+    assert n_selection < 40
+    assert model.n_epochs == n_selection - 1
+
+
+def test_a_class_of_one_flow_is_learned_and_not_judged() -> None:
+    labels = np.concatenate([np.zeros(60, np.int64), np.ones(60, np.int64), [11]])
+    model = fit(flows_of(labels), replace(PLAN, epochs=2))
+    assert np.isfinite(model.q_values(flows_of(labels).features)).all()
+    assert model.calibration.temperature == pytest.approx(model.calibration.temperature)

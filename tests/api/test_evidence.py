@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.analysis_rows import AnomalyRow
+from api.errors import Refusal
+from api.evidence import run_bounded, selection_of
+from schemas.evidence import Ends
+from tests.api.feed import anomaly_values
+
+FLOW = {
+    "src_ip": "10.0.0.1",
+    "src_port": 40_000,
+    "dst_ip": "10.0.0.2",
+    "dst_port": 443,
+    "protocol": 6,
+    "name": "https",
+    **dict.fromkeys(("first_ts_ns", "last_ts_ns", "rtt_count", "rtt_sum_ns", "rtt_max_ns"), 0),
+    **{
+        f"{what}_{way}": 1
+        for what in ("packets", "bytes", "data_segments", "retransmissions")
+        for way in ("forward", "backward")
+    },
+}
+
+
+def ends(**changed: Any) -> list[Ends]:
+    nobody = {"source_ip": "", "destination_ip": "", "hosts": []}
+    values = anomaly_values("c", **{"type": "packet_loss", **nobody, **changed})
+    return selection_of(AnomalyRow.model_validate(values), 0, 10).ends
+
+
+def test_an_anomaly_about_one_flow_is_that_flow() -> None:
+    named = ends(flow_src="10.0.0.1:51148", flow_dst="[2001:db8::1]:443", flows=[FLOW], source_ip="10.0.0.1")
+    assert named == [Ends(a="10.0.0.1", a_port=51_148, b="2001:db8::1", b_port=443)]
+
+
+def test_a_scan_is_all_that_its_source_did() -> None:
+    assert ends(type="port_scan", source_ip="10.0.0.9", flows=[FLOW]) == [Ends(a="10.0.0.9")]
+    assert ends(type="port_scan", source_ip="10.0.0.9", destination_ip="10.0.0.2") == [Ends(a="10.0.0.9", b="10.0.0.2")]
+
+
+def test_else_its_conversations_its_ends_its_hosts_or_everybody() -> None:
+    conversation = Ends(a="10.0.0.1", a_port=40_000, b="10.0.0.2", b_port=443, protocol=6)
+    assert ends(flows=[FLOW], source_ip="10.0.0.1") == [conversation]
+    assert ends(source_ip="10.0.0.1", hosts=["10.0.0.3"]) == [Ends(a="10.0.0.1")]
+    assert ends(hosts=["10.0.0.3", "10.0.0.4"]) == [Ends(a="10.0.0.3"), Ends(a="10.0.0.4")]
+    assert ends() == []
+
+
+def test_the_time_is_the_windows_with_a_margin() -> None:
+    row = AnomalyRow.model_validate(anomaly_values("c"))
+    wanted = selection_of(row, 1.5, 10)
+    assert wanted.first_ns == row.window_start_ns - 1_500_000_000
+    assert wanted.last_ns == row.window_end_ns + 1_500_000_000 - 1
+    assert wanted.max_packets == 10
+
+
+def test_a_program_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=r"longer than 1 s") as refused:
+        run_bounded([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, 1.0)
+    assert refused.value.status == 503
+
+
+def test_a_program_that_fails_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="cannot be read any more"):
+        run_bounded([sys.executable, "-c", "raise SystemExit(1)"], tmp_path, 20.0)
+
+
+def test_a_program_gets_no_more_memory_than_it_may(tmp_path: Path) -> None:
+    hungry = "import sys; sys.stdin.read(); bytes(2 * 1024**3)"
+    waiting = f"import time; time.sleep(1); {hungry}"
+    with pytest.raises(Refusal):
+        run_bounded([sys.executable, "-c", waiting], tmp_path, 20.0, memory_bytes=1024**3)
