@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -11,94 +10,43 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agents.app import AppThread, run_app
-from agents.worker import READS, make_storage, make_worker
+from agents.app import run_app
+from agents.classifier.commands import evaluate_command, train_command
+from agents.worker import READS, make_worker
 from api.api_server import run as serve
+from api.commands_export import export_command
+from api.commands_notify import notify_command
 from api.compute import new_capture_id
-from api.files import NamedFile
 from api.remote import NoAnswerError, RemoteStack
 from api.report import captures_table, last_window, ledger_table, report
 from infra.broker import Broker, bootstrap_servers
-from infra.kafka import create_topics, producer, wait_until_reachable
+from infra.kafka import create_topics, wait_until_reachable
 from infra.lag import lag
 from infra.logging import set_up_logging
+from infra.memory import bound_allocators
 from infra.processes import spawn, stop_process
 from infra.settings import Settings, load_settings, unknown_names
 from infra.settings_page import setting_rows
 from infra.store import Store
-from infra.supervisor import Process, Supervisor
 from schemas.errors import SettingsError, SpanwatchError
-from streams.capture import CapturePlan, CaptureRun
-from streams.files import CaptureFile, open_capture
+from spanwatch_capture import ALIGN, SPEED, WINDOW, notes, port_options, port_plan_of, send_file, send_port
+from spanwatch_pipeline import start_live_pipeline, start_pipeline, start_storage
+from streams.extract import main as extract
+from streams.port import check_port
 from streams.warm_up import warm_up
 
-log = logging.getLogger(__name__)
 out = Console()
-notes = Console(stderr=True)
-
-STOP_S = 3.0
-"""How long worker and broker may take to stop together; the whole stack stops within 5 s."""
 
 START_S = 60.0
 """How long a stack may take to answer."""
-
-
-class Pipeline:
-    """Everything behind the API on one machine: broker, topics, storage agents and the worker."""
-
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self._supervisor = Supervisor()
-        try:
-            if settings.has_own_broker:
-                self._supervisor.start(Broker(settings))
-            create_topics(settings)
-            self._storage = start_storage(settings, store)
-            worker = [sys.executable, "-m", "spanwatch", "worker"]
-            output = settings.logs_folder / "worker.out"
-            self._supervisor.start(Process("worker", worker, output=output, environment=_environment(settings)))
-        except BaseException:
-            self._supervisor.stop()
-            raise
-
-    def stop(self) -> None:
-        """Stop the storage agents and the worker side by side, then the broker."""
-        self._storage.ask_to_stop()
-        self._supervisor.stop(STOP_S)
-        self._storage.stop()
-
-
-def start_storage(settings: Settings, store: Store) -> AppThread:
-    """Start the storage agents in this process, which owns the store."""
-    storage = AppThread(partial(make_storage, settings, store))
-    storage.start()
-    return storage
-
-
-def start_pipeline(settings: Settings, store: Store) -> Pipeline:
-    """Start what reads captures; the entry point that a stand-alone API starts."""
-    return Pipeline(settings, store)
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """Return what makes a child process use the same stack."""
-    return {
-        "SPANWATCH_STATE": str(settings.state),
-        "SPANWATCH_KAFKA": settings.kafka,
-        "SPANWATCH_PARTITIONS": str(settings.partitions),
-        "SPANWATCH_TOPIC_PREFIX": settings.topic_prefix,
-        "SPANWATCH_LATENESS_S": str(settings.lateness_s),
-        "SPANWATCH_SENSOR": settings.sensor,
-        "SPANWATCH_LOG_LEVEL": settings.log_level,
-    }
 
 
 def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,6 +67,7 @@ _HELP = """Watch a mirrored switch port, or a capture file, and say what went by
 \b
 Try it:        spanwatch analyze FILE.pcap     a report, then everything stops again
 Keep it:       spanwatch up                    broker, store, worker and API, until Ctrl-C
+Watch a port:  spanwatch up --interface eth0   the same, capturing from an interface all the time
 Then, beside:  spanwatch capture FILE.pcap     read a file into the running stack
                spanwatch status                what it is doing
 
@@ -142,25 +91,29 @@ def main() -> None:
     multiple=True,
     help="Capture file to compute at once; may be repeated.",
 )
-@click.option("--interface", help="Network interface to watch (not in this version).")
+@click.option("--interface", help="Network interface to capture from as long as this runs.")
+@click.option("--filter", help="Capture filter of the interface, as tcpdump's.")
 @click.option("--host", help="Address the API listens on.")
 @click.option("--ports", help="Ports the API listens on, separated by commas.")
 @_plainly
-def up(files: tuple[Path, ...], interface: str | None, host: str | None, ports: str | None) -> None:
+def up(files: tuple[Path, ...], **options: str | None) -> None:
     """Start everything on this machine: broker, store, storage, worker and API. Ctrl-C stops it."""
-    if interface:
-        raise SettingsError("Live capture is not part of this version; read a file with --pcap.")
     for file in files:
         if not file.is_file():
             raise SettingsError(f"There is no capture file {file}.")
-    overrides: dict[str, Any] = {"host": host, "ports": ports, "pcap": files[0].resolve() if files else None}
+    overrides: dict[str, Any] = {**options, "pcap": files[0].resolve() if files else None}
+    if options["interface"]:
+        overrides["mode"] = "live"
     settings = load_settings(**overrides)
     if files:
         roots = [*settings.data_roots, *(file.resolve().parent for file in files)]
         overrides["data_roots"] = os.pathsep.join(map(str, roots))
     set_up_logging(settings)
+    if options["interface"]:
+        # A capture that cannot start would be tried again for ever, and told of in a log only.
+        check_port(port_plan_of(settings))
     threading.Thread(target=_greet, args=(settings, files), daemon=True).start()
-    serve(**overrides)
+    serve(start_live_pipeline if options["interface"] else start_pipeline, **overrides)
 
 
 def _greet(settings: Settings, files: tuple[Path, ...]) -> None:
@@ -181,6 +134,7 @@ def _greet(settings: Settings, files: tuple[Path, ...]) -> None:
 @_plainly
 def worker() -> None:
     """Run the computing agents: capture, windows and merge. Start more of them to share the load."""
+    bound_allocators()
     settings = load_settings()
     set_up_logging(settings)
     asyncio.run(_run_worker(settings))
@@ -250,6 +204,7 @@ def _opened_store(settings: Settings) -> Store:
         settings.clickhouse,
         packets_ttl_days=settings.packets_ttl_days,
         windows_ttl_days=settings.windows_ttl_days,
+        flows_ttl_days=settings.flows_ttl_days,
     )
 
 
@@ -263,81 +218,48 @@ def config() -> None:
     out.print(table)
 
 
-_SPEED = click.option(
-    "--speed",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    help="0: as fast as possible (default); 1: as it was; N: N times that.",
-)
-_WINDOW = click.option("--window", "window_s", type=click.FloatRange(1, 300), help="Window size in seconds.")
-
-
 @main.command()
-@click.argument("file")
-@_SPEED
-@_WINDOW
+@click.argument("file", required=False)
+@SPEED
+@WINDOW
+@ALIGN
+@port_options
 @_plainly
-def capture(file: str, speed: float, window_s: float | None) -> None:
-    """Read FILE (pcap or pcapng; plain, gzip, zstd or xz; - for stdin) into the running stack."""
-    settings = load_settings(window_s=window_s)
-    capture_id = _send_capture(file, settings, speed)
+def capture(file: str | None, speed: float, window_s: float | None, align: str, **port: Any) -> None:
+    """Read FILE into the running stack, or capture from an interface until Ctrl-C.
+
+    FILE is pcap or pcapng; plain, gzip, zstd or xz; - for stdin.
+    """
+    capture_id = port["capture_id"] or new_capture_id()
+    overrides = {name: port[name] for name in ("interface", "filter", "snaplen")}
+    settings = load_settings(window_s=window_s, **overrides)
+    if file and port["interface"]:
+        raise SettingsError("Name a file or an interface, not both.")
+    if file:
+        send_file(file, settings, capture_id, speed, align)
+    elif settings.interface:
+        options = {name: port[name] for name in ("duration_s", "fanout", "promiscuous")}
+        set_up_logging(settings)
+        send_port(port_plan_of(settings, **options), settings, capture_id, port["output"])
+    else:
+        raise SettingsError("Name a capture file, or an interface with --interface.")
     out.print(capture_id)
 
 
-def _send_capture(file: str, settings: Settings, speed: float) -> str:
-    """Read a file into the stream with a progress bar; return the capture's id."""
-    path = None if file == "-" else Path(file)
-    with open_capture(path) as opened, _progress() as progress:
-        plan = CapturePlan(
-            capture_id=new_capture_id(),
-            name=file,
-            fingerprint=NamedFile(path.resolve(), file).fingerprint(settings.window_s) if path else "",
-            sensor=settings.sensor,
-            window_ns=settings.window_ns,
-            partitions=settings.partitions,
-            speed=speed,
-        )
-        run = CaptureRun(opened, plan, settings, producer(settings))
-        _show_steps(run, opened, progress)
-    return plan.capture_id
-
-
-def _show_steps(run: CaptureRun, opened: CaptureFile, progress: Progress) -> None:
-    task = progress.add_task("reading", total=opened.file_bytes or None, rate="")
-    began_s = time.monotonic()
-    steps = run.steps()
-    try:
-        for row in steps:
-            rate = row.packets / max(time.monotonic() - began_s, 1e-6)
-            done = f"{row.packets:,} packets, {rate:,.0f}/s"
-            progress.update(task, completed=opened.consumed_bytes, rate=done)
-    finally:
-        steps.close()
-
-
-def _progress() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=notes)
-
-
 @main.command()
 @click.argument("file")
-@_SPEED
-@_WINDOW
+@SPEED
+@WINDOW
+@ALIGN
 @_plainly
-def analyze(file: str, speed: float, window_s: float | None) -> None:
+def analyze(file: str, speed: float, window_s: float | None, align: str) -> None:
     """Compute FILE and print a report. Starts a stack when none is running, and stops it again."""
     if file != "-" and not Path(file).is_file():
         raise SettingsError(f"There is no capture file {file}.")
     settings = load_settings(window_s=window_s)
     with _running_stack(settings) as stack:
-        capture_id = _send_capture(file, settings, speed)
+        capture_id = new_capture_id()
+        send_file(file, settings, capture_id, speed, align)
         now = None
         with notes.status("computing"):
             for now in stack.until_stored(capture_id):  # noqa: B007 - the last one is the result
@@ -413,6 +335,21 @@ def _lag_table(settings: Settings) -> Table:
             behind = sum(row.messages for row in lag(settings, settings.group_name(group), [topic]))
             table.add_row(group, topic.name, f"{behind:,}")
     return table
+
+
+main.add_command(export_command)
+main.add_command(notify_command)
+
+
+@main.command("extract", hidden=True)
+@click.argument("arguments", nargs=-1, required=True)
+def extract_command(arguments: tuple[str, ...]) -> None:
+    """Take packets out of capture files: SELECTION (JSON) OUTPUT FILE…; what the API runs as streams.extract."""
+    sys.exit(extract(list(arguments)))
+
+
+main.add_command(train_command)
+main.add_command(evaluate_command)
 
 
 if __name__ == "__main__":

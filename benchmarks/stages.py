@@ -19,7 +19,7 @@ from agents.storage import stored_batch
 from infra.store import Store
 from schemas.packets import MAX_BATCH_PACKETS
 from schemas.windows import WINDOW_SCHEMA
-from streams.capture import CHUNK_PACKETS, CapturePlan, Chunk, chunks
+from streams.chunks import CHUNK_PACKETS, CapturePlan, Chunk, chunks
 from streams.conversations import ConversationTracker
 from streams.decode import decode
 from streams.files import open_capture

@@ -17,6 +17,7 @@ from lab.errors import LabError
 from lab.labels import BENIGN
 from lab.mix import DURATION_S
 from lab.mix import mix as record_mix
+from lab.mix import ordinary as record_ordinary
 from lab.network import REPOSITORY, remove_leftovers
 from lab.programs import missing_programs, require_privileges
 from lab.record import SCENARIOS, Recording
@@ -104,6 +105,24 @@ def mix(out: Path, seconds: int) -> None:
             progress.update(task, completed=at_s, description=doing)
 
         recording = record_mix(out, tell, seconds)
+    _report([recording])
+
+
+@main.command()
+@_OUT
+@click.option("--seconds", type=click.IntRange(10), default=3600, show_default=True, help="How long.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another one gives other work.")
+def ordinary(out: Path, seconds: int, seed: int) -> None:
+    """Record ordinary work without any attack: what benign hours look like."""
+    with _progress() as progress:
+        task = progress.add_task("setting up", total=seconds)
+        recording = record_ordinary(
+            out,
+            lambda at_s, doing: progress.update(task, completed=at_s, description=doing),
+            seconds,
+            seed,
+            f"ordinary-{seed}",
+        )
     _report([recording])
 
 

@@ -90,6 +90,35 @@ def mix(folder: Path, progress: Progress, duration_s: int = DURATION_S, name: st
     return Recording(packed, labels, counts, net.emulator)
 
 
+def ordinary(folder: Path, progress: Progress, duration_s: int, seed: int = 0, name: str = "ordinary") -> Recording:
+    """Record the same ordinary work without any attack, into ``NAME.pcap.gz`` and ``NAME.labels.csv``.
+
+    Parameters
+    ----------
+    seed
+        Another one gives another sequence of what the clients do.
+
+    Raises
+    ------
+    LabError
+        As `lab.record.record`.
+    """
+    require_privileges()
+    require_programs([*ALWAYS, *PACKAGES])
+    folder.mkdir(parents=True, exist_ok=True)
+    plain, packed = folder / f"{name}.pcap", folder / f"{name}.pcap.gz"
+    with network({"bob": FAR}) as net:
+        _start_servers(net)
+        stage = Stage(net)
+        with recording(net, plain, SNAP_BYTES), _working(stage, duration_s, f"-{seed}", is_infected=False):
+            _play(stage, progress, duration_s, ())
+    labels = folder / f"{name}.labels.csv"
+    counts = settle_labels(plain, labels, stage, (BENIGN,))
+    packed.write_bytes(gzip.compress(plain.read_bytes(), 9, mtime=0))
+    plain.unlink()
+    return Recording(packed, labels, counts, net.emulator)
+
+
 def _start_servers(net: Network) -> None:
     for start in (start_web, start_dns, start_ssh, start_ftp, start_bulk):
         start(net)
@@ -97,10 +126,12 @@ def _start_servers(net: Network) -> None:
         start(net)
 
 
-def _play(stage: Stage, progress: Progress, duration_s: int) -> list[str]:
+def _play(
+    stage: Stage, progress: Progress, duration_s: int, timeline: tuple[tuple[int, str], ...] = TIMELINE
+) -> list[str]:
     """Run the attacks at their times, wait for the end, and return what was run."""
     begun_s, played = time.monotonic(), []
-    for at_s, name in TIMELINE:
+    for at_s, name in timeline:
         if at_s <= duration_s - 30:
             _wait_until(begun_s + at_s, begun_s, progress, "ordinary work")
             progress(time.monotonic() - begun_s, name)
@@ -117,13 +148,13 @@ def _wait_until(moment_s: float, begun_s: float, progress: Progress, doing: str)
 
 
 @contextmanager
-def _working(stage: Stage, duration_s: int) -> Iterator[None]:
-    """Keep the clients and the infected host busy for as long as the context lasts."""
+def _working(stage: Stage, duration_s: int, salt: str = "", *, is_infected: bool = True) -> Iterator[None]:
+    """Keep the clients, and the infected host if there is one, busy for as long as the context lasts."""
     stop = threading.Event()
     failures: list[BaseException] = []
 
     def work(client: str, port: int) -> None:
-        chance = random.Random(client)
+        chance = random.Random(client + salt)
         while not stop.wait(chance.uniform(0.3, 3.0)):
             background(stage, client, port, chance)
 
@@ -139,7 +170,8 @@ def _working(stage: Stage, duration_s: int) -> Iterator[None]:
                 failures.append(error)
 
     actions = [lambda c=client, p=port: work(c, p) for client, port in _CLIENTS.items()]
-    threads = [threading.Thread(target=guarded, args=(action,), daemon=True) for action in [*actions, report]]
+    actions += [report] if is_infected else []
+    threads = [threading.Thread(target=guarded, args=(action,), daemon=True) for action in actions]
     for thread in threads:
         thread.start()
     try:
