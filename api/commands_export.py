@@ -20,7 +20,12 @@ notes = Console(stderr=True)
 
 @click.command("export")
 @click.argument("what", type=click.Choice(list(DATASETS)))
-@click.option("--format", "form", type=click.Choice([form.value for form in Format]), help="By the file's name when absent, else csv.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([form.value for form in Format]),
+    help="By the file's name when absent, else csv.",
+)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else standard output.")
 @click.option("--capture", help="Capture id; the newest when absent.")
 @click.option("--from", "from_", help="Rows from this time on: seconds since the epoch, or ISO 8601.")

@@ -25,7 +25,7 @@ class Format(StrEnum):
     """What an export may look like."""
 
     CSV = "csv"
-    """Comma-separated values (RFC 4180, lines end in LF) with a line of names; lists and maps are JSON, null is empty."""
+    """Comma-separated values (RFC 4180, but lines end in LF), names first; lists and maps are JSON, null is empty."""
     JSONL = "jsonl"
     """A JSON object a line."""
     ARROW = "arrow"

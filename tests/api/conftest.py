@@ -10,7 +10,7 @@ from tests.api.stack import Running, running, settings_in
 
 
 def empty(store: Store) -> None:
-    for table in ("captures", "ledger", "windows", "packet_logs", "anomalies", "baselines", "analysis_runs"):
+    for table in ("captures", "ledger", "windows", "packet_logs", "anomalies", "baselines", "analysis_runs", "flows"):
         store.command(f"TRUNCATE TABLE {table}")
 
 

@@ -19,6 +19,7 @@ from infra.store import Store
 from schemas.captures import CaptureRequest
 from tests.api.analysis import Worker, baseline_values, insert_all_baselines, insert_baselines, scan_in_each
 from tests.api.feed import anomaly_values, insert_anomalies
+from tests.api.flows import flow_values, insert_flows, insert_packets, packet_values
 from tests.api.stack import (
     Running,
     empty_window_values,
@@ -50,6 +51,8 @@ def fuzzed(module_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Ite
     insert_anomalies(module_store, *(anomaly_values(capture_id, number) for number in range(3)))
     insert_all_baselines(module_store, capture_id)
     insert_baselines(module_store, baseline_values(capture_id, subject="10.0.0.1"))
+    insert_flows(module_store, *(flow_values(capture_id, number) for number in range(3)))
+    insert_packets(module_store, packet_values(capture_id, 1, 1, 2), packet_values(capture_id, 2, 2, 1))
     folder = tmp_path_factory.mktemp("fuzzed")
     pcap = folder / "web.pcap"
     pcap.write_bytes(b"x")

@@ -123,3 +123,41 @@ def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
         f"chdb://{tmp_path}",
     )
     assert "the store is at schema version 99" in said
+
+
+def test_captures_that_were_stored_before_there_were_flows_stay_stored(tmp_path: Path) -> None:
+    said = run_python(
+        """
+        import sys
+        from infra.store import Store
+        from infra.store_migrations import read_migrations
+        from schemas.captures import CaptureRow, LedgerRow
+        from schemas.enums import CaptureState, Hop
+        from store_rows import captures, ledger
+        days = {"packets_ttl_days": 7, "windows_ttl_days": 365}
+        row = CaptureRow(
+            capture_id="old", state=CaptureState.COMPLETE, source="pcap", name="a", fingerprint="", sensor="s",
+            window_ns=1, partitions=2, started_ns=1,
+        )
+        hops = [(Hop.STORE, 0), (Hop.STORE, 1), (Hop.MERGE, -1), (Hop.ANALYSIS, -1)]
+        rows = [LedgerRow(capture_id="old", hop=h, partition=p, packets_in=4, packets_out=4) for h, p in hops]
+        is_stored = "SELECT is_stored FROM captures_now"
+        with Store.open(sys.argv[1]) as store:
+            for migration in read_migrations()[:9]:
+                for statement in migration.statements(days):
+                    store.command(statement)
+            store.insert("captures", captures(row), "captures")
+            store.insert("ledger", ledger(*rows), "ledger")
+            print(store.query(is_stored)[0]["is_stored"])
+            store.migrate()
+            print(store.query(is_stored)[0]["is_stored"])
+            print(store.query("SELECT partition, reason, packets_out FROM ledger WHERE hop = 'flows' ORDER BY ALL"))
+        """,
+        f"chdb://{tmp_path}",
+    )
+    told = [
+        {"partition": partition, "reason": reason, "packets_out": 4}
+        for partition in (0, 1)
+        for reason in ("", "before_flows")
+    ]
+    assert said.splitlines() == ["1", "1", str(told)]

@@ -152,7 +152,7 @@ def count(capture_id: str, hop: Hop, partition: int = -1) -> LedgerRow:
     return LedgerRow(capture_id=capture_id, hop=hop, partition=partition, packets_in=5, packets_out=5)
 
 
-def test_a_capture_is_stored_once_every_partition_and_the_merge_say_so(store: Store) -> None:
+def test_a_capture_is_stored_once_every_stage_says_so(store: Store) -> None:
     def is_stored() -> object:
         (row,) = store.query("SELECT * FROM captures_now WHERE capture_id = 'steps'")
         return row["is_stored"]
@@ -160,16 +160,20 @@ def test_a_capture_is_stored_once_every_partition_and_the_merge_say_so(store: St
     tokens = (f"steps:{number}" for number in itertools.count())
     store.insert("captures", captures(capture("steps", CaptureState.RUNNING)), next(tokens))
     store.insert("ledger", ledger(count("steps", Hop.STORE, 0), count("steps", Hop.STORE, 1)), next(tokens))
-    store.insert("ledger", ledger(count("steps", Hop.MERGE)), next(tokens))
+    store.insert("ledger", ledger(count("steps", Hop.FLOWS, 0), count("steps", Hop.FLOWS, 1)), next(tokens))
+    store.insert("ledger", ledger(count("steps", Hop.MERGE), count("steps", Hop.ANALYSIS)), next(tokens))
     assert not is_stored()  # it is still being read
     store.insert("captures", captures(capture("steps", CaptureState.COMPLETE, 2)), next(tokens))
     assert is_stored()
 
 
-@pytest.mark.parametrize("missing", [count("lacks", Hop.STORE, 1), count("lacks", Hop.MERGE)])
+_STAGES = ((Hop.STORE, 0), (Hop.STORE, 1), (Hop.FLOWS, 0), (Hop.FLOWS, 1), (Hop.MERGE, -1), (Hop.ANALYSIS, -1))
+
+
+@pytest.mark.parametrize("missing", [count("lacks", *stage) for stage in _STAGES])
 def test_a_capture_is_not_stored_while_a_ledger_row_is_missing(store: Store, missing: LedgerRow) -> None:
-    name = f"lacks-{missing.hop.value}"
-    have = [count(name, Hop.STORE, 0), count(name, Hop.STORE, 1), count(name, Hop.MERGE)]
+    name = f"lacks-{missing.hop.value}-{missing.partition}"
+    have = [count(name, *stage) for stage in _STAGES]
     have = [row for row in have if (row.hop, row.partition) != (missing.hop, missing.partition)]
     store.insert("captures", captures(capture(name, CaptureState.COMPLETE)), f"{name}:0")
     store.insert("ledger", ledger(*have), f"{name}:1")

@@ -186,6 +186,7 @@ def test_kills_at_random_moments_leave_windows_baselines_and_anomalies_as_they_w
     found = stack.digests(undisturbed, capture_id)
     assert found[undisturbed]["anomalies"][0]["n"] > 0
     assert found[undisturbed]["baselines"][0]["n"] > 0
+    assert found[undisturbed]["flows"][0]["n"] > 0
     assert found[capture_id] == found[undisturbed], f"seed {seed}: {said}"
 
 

@@ -17,14 +17,20 @@ from schemas.packets import (
     STORED_PACKET_COLUMNS,
     first_event_id,
 )
-from schemas.tables import TABLES, Table, columns_markdown
+from schemas.table import Table, columns_markdown
+from schemas.tables import TABLES
 from schemas.windows import WINDOW_COLUMNS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RETENTION = {"packets_ttl_days": 7, "windows_ttl_days": 365, "flows_ttl_days": 30}
 
 COLUMNS = "SELECT name, type, compression_codec, default_kind, default_expression FROM system.columns"
-KEYS = "SELECT replaceOne(engine_full, name, '') AS engine, sorting_key, partition_key, primary_key FROM system.tables"
+# A setting that a migration changes stands behind those that the table was made with.
+KEYS = """
+SELECT replaceRegexpOne(replaceOne(engine_full, name, ''), ' SETTINGS .*', '') AS engine, sorting_key, partition_key,
+       primary_key, arraySort(splitByString(', ', extract(engine_full, ' SETTINGS (.*)'))) AS settings
+FROM system.tables
+"""
 INDEXES = "SELECT name, type_full, expr, granularity FROM system.data_skipping_indices"
 
 
