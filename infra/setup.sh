@@ -10,8 +10,8 @@ set -eu
 what=${1:-run}
 case $what in
 run) extras= ;;
-test) extras='[dev]' ;;
-bench) extras='[dev,bench]' ;;
+test) extras='[dev,classifier]' ;;
+bench) extras='[dev,bench,classifier]' ;;
 lab) extras= ;;
 *)
     echo "usage: infra/setup.sh [run|test|bench|lab]" >&2

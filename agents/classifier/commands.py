@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,23 @@ notes = Console(stderr=True)
 out = Console()
 
 _FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+
+
+def _use_threads(threads: int | None) -> None:
+    """Give PyTorch its threads; all processors unless told.
+
+    Raises
+    ------
+    click.ClickException
+        When PyTorch is not installed: only those who train need its gigabytes.
+    """
+    if find_spec("torch") is None:
+        raise click.ClickException(
+            "PyTorch is not installed. Training needs it: .venv/bin/pip install -c constraints.txt -e '.[classifier]'"
+        )
+    import torch
+
+    torch.set_num_threads(threads or torch.get_num_threads())
 
 
 class _Epochs:
@@ -68,19 +86,21 @@ class _Epochs:
 @_FILES
 @click.option("--out", "model", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Bundle to write.")
 @click.option("--epochs", type=click.IntRange(1), help="At most so many epochs.")
+@click.option("--patience", type=click.IntRange(0), help="Epochs to wait for a better one; 0: take all epochs.")
 @click.option("--seed", type=int, default=0, help="Of all random numbers; 0 unless told.")
 @click.option("--version", default="1.0.0", help="What the model is to be called.")
 @click.option("--device", help="Of PyTorch; a GPU when there is one.")
 @click.option("--threads", type=click.IntRange(1), help="Threads to use; all processors unless told.")
 def train_command(
-    files: tuple[Path, ...], model: Path, epochs: int | None, seed: int, version: str, device: str | None, threads: int
+    files: tuple[Path, ...], model: Path, version: str, device: str | None, threads: int | None, **numbers: int | None
 ) -> None:
     """Train a model on FILES of labelled flows, and write its bundle and learning curve.
 
     FILES are Parquet or CSV, with the columns of CICIDS2017 as published or as corrected.
     """
     try:
-        _train(files, model, {"seed": seed} | ({"epochs": epochs} if epochs else {}), version, device, threads)
+        given = {name: number for name, number in numbers.items() if number is not None}
+        _train(files, model, given, version, device, threads)
     except SpanwatchError as error:
         raise click.ClickException(str(error)) from error
 
@@ -88,6 +108,7 @@ def train_command(
 def _train(
     files: tuple[Path, ...], model: Path, options: dict[str, int], version: str, device: str | None, threads: int | None
 ) -> None:
+    _use_threads(threads)
     import torch
 
     from agents.classifier.dataset import load_flows
@@ -95,7 +116,6 @@ def _train(
     from agents.classifier.plots import draw_learning_curves
     from agents.classifier.training import TrainingPlan
 
-    torch.set_num_threads(threads or torch.get_num_threads())
     plan = TrainingPlan(**options)  # type: ignore[arg-type]
     flows = load_flows(files)
     _tell(flows)
@@ -146,9 +166,7 @@ def evaluate_command(
     Without --page: what the model says of these flows, which should not be those it was trained on. With --page: its
     recipe, trained on the earlier flows and judged on the later ones beside trees, over seeds and splits.
     """
-    import torch
-
-    torch.set_num_threads(threads or torch.get_num_threads())
+    _use_threads(threads)
     try:
         if page is None:
             _judge(files, model)

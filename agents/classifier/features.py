@@ -14,9 +14,7 @@ from schemas.flows import FEATURE_NAMES, FEATURES, N_FEATURES
 _HEADER_COPY = "Fwd Header Length.1"
 
 _HEADER_LENGTHS = [FEATURE_NAMES.index(name) for name in ("Fwd Header Length", _HEADER_COPY, "Bwd Header Length")]
-_PACKETS = [
-    FEATURE_NAMES.index(name) for name in ("Total Fwd Packets", "Total Fwd Packets", "Total Backward Packets")
-]
+_PACKETS = [FEATURE_NAMES.index(name) for name in ("Total Fwd Packets", "Total Fwd Packets", "Total Backward Packets")]
 _LEAST_HEADER = FEATURE_NAMES.index("min_seg_size_forward")
 
 RATES = ("Flow Bytes/s", "Flow Packets/s")
@@ -122,8 +120,8 @@ def repaired(features: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float32]
 def unwrapped(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Undo the overflow of header lengths in CICFlowMeter's files, which count them in 16 bits.
 
-    Headers forward are at least as long as the smallest of them, headers backward as long as the protocol's (TCP 20 bytes,
-    UDP 8); the right length is the first one that reaches that many times the packets. What our own extractor writes
+    Headers forward are at least as long as the smallest of them, headers backward as the protocol's (TCP 20 bytes,
+    UDP 8); the right length is the first one that reaches as much for all packets. What our own extractor writes
     always does, and stays as it is.
 
     Parameters

@@ -18,6 +18,10 @@ from agents.classifier.training import Agent, Epoch, TrainingPlan, q_values_of, 
 SELECTION_FRACTION = 0.8
 """Of the training flows, by time; the rest says when to stop and how sure to be."""
 
+NEAR = 1.05
+"""Times the least loss: as good. Of the epochs that are, the last is chosen: the schedule cools only at its end, and a
+class of two flows makes the loss jump by more."""
+
 Progress = Callable[[str, Epoch], None]
 """Is told the phase (``selection`` or ``training``) and each epoch."""
 
@@ -58,7 +62,7 @@ class Selection:
     Parameters
     ----------
     n_epochs : int
-        Where their loss was least.
+        The last one of those whose loss is near the least.
     calibration : Calibration
     history : list of Epoch
     """
@@ -87,17 +91,17 @@ def select(flows: LabelledFlows, plan: TrainingPlan, device: str, progress: Prog
     agent = Agent(scaler.apply(older.features), older.labels, plan, device)
     states = without(scaler.apply(newer.features), plan.ignored)
     history: list[Epoch] = []
-    best, best_values = None, np.empty(0, np.float32)
+    n_epochs, least, best_values = 0, np.inf, np.empty(0, np.float32)
     while agent.epochs_done < plan.epochs:
         done, values = agent.epoch(), q_values_of(agent.network, states)
         epoch = Epoch(done.number, done.loss, done.reward, *_judged(values, newer.labels, plan))
         history.append(epoch)
         progress("selection", epoch)
-        if best is None or epoch.validation_loss < best.validation_loss:
-            best, best_values = epoch, values
-        elif epoch.number - best.number >= plan.patience:
+        least = min(least, epoch.validation_loss)
+        if not plan.patience or epoch.validation_loss <= least * NEAR:
+            n_epochs, best_values = epoch.number, values
+        elif epoch.number - n_epochs >= plan.patience:
             break
-    n_epochs = best.number if best else plan.epochs
     return Selection(n_epochs, Calibration.fit(best_values, newer.labels), history)
 
 

@@ -31,7 +31,8 @@ class TrainingPlan:
     epochs : int
         At most so many times as many flows as there are.
     patience : int
-        Epochs without a better validation loss after which selection stops.
+        Epochs without a validation loss near the least one after which selection stops; 0: it
+        does not, and all epochs are taken.
     batch : int
         Transitions learned from at once.
     learning_rate, weight_decay : float
@@ -60,16 +61,16 @@ class TrainingPlan:
         Features that are held at their mean, to learn what a model owes to them.
     """
 
-    epochs: int = 24
+    epochs: int = 30
     patience: int = 8
     batch: int = 256
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     noise: float = 0.05
     port_mixing: float = 0.3
-    class_power: float = 0.55
-    most_weight: float = 60.0
-    benign_weight: float = 5.0
+    class_power: float = 0.65
+    most_weight: float = 200.0
+    benign_weight: float = 8.0
     false_alarm_reward: float = -1.5
     huber_delta: float = 0.3
     gamma: float = 0.0

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from agents.classifier.fitting import Fitted, fit
+from agents.classifier.fitting import NEAR, Fitted, fit
 from agents.classifier.network import Architecture
 from agents.classifier.training import Epoch, TrainingPlan
 from schemas.classes import N_CLASSES
 from tests.agents.classifier.labelled import flows_of
 
-PLAN = TrainingPlan(epochs=12, batch=32, architecture=Architecture(width=32))
+PLAN = TrainingPlan(epochs=12, batch=32, benign_weight=1, architecture=Architecture(width=32))
 FLOWS = flows_of(np.random.default_rng(0).integers(0, N_CLASSES, 600))
 
 
@@ -22,10 +22,12 @@ def fitted(plan: TrainingPlan) -> tuple[Fitted, list[tuple[str, Epoch]]]:
     return fit(FLOWS, plan, progress=lambda phase, epoch: told.append((phase, epoch))), told
 
 
-def test_the_chosen_number_of_epochs_is_that_of_the_least_loss_on_flows_set_aside() -> None:
+def test_the_chosen_number_of_epochs_is_the_last_with_nearly_the_least_loss_on_flows_set_aside() -> None:
     model, told = fitted(PLAN)
     selection = [epoch for phase, epoch in told if phase == "selection"]
-    assert model.n_epochs == min(selection, key=lambda epoch: epoch.validation_loss).number
+    least = min(epoch.validation_loss for epoch in selection)
+    assert selection[model.n_epochs - 1].validation_loss <= least * NEAR
+    assert all(epoch.validation_loss > least * NEAR for epoch in selection[model.n_epochs :])
     assert [epoch.number for phase, epoch in told if phase == "training"] == list(range(1, model.n_epochs + 1))
     assert model.history["selection"] == selection
     unseen = flows_of(np.arange(N_CLASSES).repeat(10), seed=5)
@@ -46,3 +48,8 @@ def test_a_class_of_one_flow_is_learned_and_not_judged() -> None:
     model = fit(flows_of(labels), replace(PLAN, epochs=2))
     assert np.isfinite(model.q_values(flows_of(labels).features)).all()
     assert model.calibration.temperature == pytest.approx(model.calibration.temperature)
+
+
+def test_without_patience_a_plan_takes_all_its_epochs() -> None:
+    model, _ = fitted(replace(PLAN, epochs=5, patience=0, learning_rate=3.0))
+    assert model.n_epochs == 5

@@ -20,7 +20,7 @@ from tests.shared_data import shared_data
 def classifier() -> Classifier:
     """A small classifier of made-up classes that can be told apart."""
     torch.set_num_threads(1)
-    plan = TrainingPlan(epochs=12, batch=32, architecture=Architecture(width=32))
+    plan = TrainingPlan(epochs=12, batch=32, benign_weight=1, architecture=Architecture(width=32))
     model = fit(flows_of(np.random.default_rng(0).integers(0, N_CLASSES, 600)), plan)
     return Classifier(Bundle(model.network, model.scaler, model.calibration, plan.architecture, About("test")))
 

@@ -22,7 +22,7 @@ from schemas.classes import BENIGN, N_CLASSES
 from schemas.flows import FEATURE_NAMES
 from tests.agents.classifier.labelled import features_of
 
-SMALL = TrainingPlan(epochs=8, batch=32, architecture=Architecture(width=32))
+SMALL = TrainingPlan(epochs=8, batch=32, benign_weight=1, architecture=Architecture(width=32))
 LABELS = np.random.default_rng(3).integers(0, N_CLASSES, 600)
 
 
@@ -85,7 +85,7 @@ def trained(plan: TrainingPlan) -> Agent:
 
 def test_an_agent_learns_classes_that_can_be_told_apart() -> None:
     unseen = np.random.default_rng(4).integers(0, N_CLASSES, 300)
-    verdicts = q_values_of(trained(SMALL).network, states_of(unseen, seed=9)).argmax(axis=1)
+    verdicts = q_values_of(trained(replace(SMALL, epochs=20)).network, states_of(unseen, seed=9)).argmax(axis=1)
     assert (verdicts == unseen).mean() > 0.95
 
 
