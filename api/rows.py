@@ -27,7 +27,7 @@ Talkers = Annotated[list[tuple[str, int]], BeforeValidator(_talkers)]
 
 
 class WindowRow(BaseModel):
-    """The newest version of one window; see ``schemas.windows.WINDOW_COLUMNS``."""
+    """The newest version of one window without its evidence; see ``schemas.windows.WINDOW_COLUMNS``."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,6 +67,11 @@ class WindowRow(BaseModel):
     late_packets: int
     is_complete: bool
     lost_upstream: int
+    sampling_rate: float
+    tcp_retransmissions: int
+    age_median_ns: int | None
+    age_p95_ns: int | None
+    age_max_ns: int | None
 
 
 class CaptureNow(CaptureRow):

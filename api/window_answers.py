@@ -51,19 +51,29 @@ WINDOW_EXAMPLE: JsonDict = {
         "established": 12,
         "failed": 0,
         "half_open": 0,
+        "median_age_s": 4.2,
+        "p95_age_s": 61.0,
+        "max_age_s": 340.5,
     },
     "protocol": _PROTOCOLS,
     "ip_protocols": {
         "6": {"packets": 300, "bytes": 34000, "packet_share": 0.829, "byte_share": 0.863},
         "17": {"packets": 62, "bytes": 5381, "packet_share": 0.171, "byte_share": 0.137},
     },
-    "tcp": {"segments": 300, "data_segments": 180, "retransmissions": 5, "analysis": {"retransmission": 5}},
+    "tcp": {
+        "segments": 300,
+        "data_segments": 180,
+        "retransmissions": 5,
+        "retransmitted": 6,
+        "analysis": {"retransmission": 5, "fast_retransmission": 1},
+    },
     "record_count": 362,
     "hosts": 4,
     "undecoded": {},
     "late_packets": 0,
     "is_complete": True,
     "lost_upstream": 0,
+    "sampling_rate": 1.0,
 }
 
 
@@ -104,6 +114,9 @@ class Connections(BaseModel):
     established: Count = Field(description="Attempted and answered with SYN-ACK.")
     failed: Count = Field(description="Attempted and reset.")
     half_open: Count = Field(description="Attempted and not answered.")
+    median_age_s: float | None = Field(description="Median age of the TCP connections seen, seconds; null without one.")
+    p95_age_s: float | None = Field(description="95th percentile of those ages.")
+    max_age_s: float | None = Field(description="Age of the oldest.")
 
 
 class Share(BaseModel):
@@ -121,6 +134,7 @@ class Tcp(BaseModel):
     segments: Count
     data_segments: Count = Field(description="Segments with payload.")
     retransmissions: Count = Field(description="As tshark's `tcp.analysis.retransmission`.")
+    retransmitted: Count = Field(description="Data segments that are a retransmission of any kind.")
     analysis: dict[str, int] = Field(description="Segments per verdict; an absent verdict means 0.")
 
 
@@ -145,6 +159,9 @@ class WindowAnswer(BaseModel):
     late_packets: Count = Field(description="Packets counted after the watermark had passed the window.")
     is_complete: bool = Field(description="Whether no packet of it is known to be missing; see `lost_upstream`.")
     lost_upstream: Count = Field(description="At least so many packets were lost before the capture.")
+    sampling_rate: float = Field(
+        description="Share of the flows kept under overload, 0 to 1; counts are of what was kept."
+    )
 
     @classmethod
     def of(cls, row: WindowRow) -> Self:
@@ -163,6 +180,9 @@ class WindowAnswer(BaseModel):
                 established=row.connections_established,
                 failed=row.connections_failed,
                 half_open=row.connections_half_open,
+                median_age_s=to_s(row.age_median_ns),
+                p95_age_s=to_s(row.age_p95_ns),
+                max_age_s=to_s(row.age_max_ns),
             ),
             protocol=shares_of(row.protocol_packets, row.protocol_bytes, row),
             ip_protocols=shares_of(row.ip_protocol_packets, row.ip_protocol_bytes, row),
@@ -170,6 +190,7 @@ class WindowAnswer(BaseModel):
                 segments=row.tcp_segments,
                 data_segments=row.tcp_data_segments,
                 retransmissions=row.tcp_analysis.get("retransmission", 0),
+                retransmitted=row.tcp_retransmissions,
                 analysis=row.tcp_analysis,
             ),
             record_count=row.record_count,
@@ -178,6 +199,7 @@ class WindowAnswer(BaseModel):
             late_packets=row.late_packets,
             is_complete=row.is_complete,
             lost_upstream=row.lost_upstream,
+            sampling_rate=row.sampling_rate,
         )
 
 
@@ -206,6 +228,11 @@ def mean_ms(sum_ns: int, count: int) -> float | None:
 def to_ms(value_ns: float | None) -> float | None:
     """Return nanoseconds as milliseconds, None as None."""
     return None if value_ns is None else value_ns / NS_PER_MS
+
+
+def to_s(value_ns: float | None) -> float | None:
+    """Return nanoseconds as seconds, None as None."""
+    return None if value_ns is None else value_ns / NS_PER_S
 
 
 def latency_of(row: WindowRow) -> Latency:
