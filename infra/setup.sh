@@ -59,6 +59,10 @@ missing_packages() {
     has_java || echo default-jre-headless
     [ -d "$jars" ] || has mvn || echo maven
     has tshark || echo tshark
+    if [ "$what" = test ]; then
+        has ip || echo iproute2
+        has tcpreplay || echo tcpreplay
+    fi
     if [ "$what" = lab ]; then
         sed 's/#.*//' lab/packages.txt | while read -r package; do
             [ -z "$package" ] || dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import shutil
 import signal
 import subprocess
 import time
@@ -20,6 +22,7 @@ REASON = why_no_capture()
 pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.timeout(600)]
 
 WINDOW_S = 2
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "mixed.pcap.gz"
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,35 @@ def windows_by_start(stack: Stack, capture_id: str) -> dict[Any, dict[str, Any]]
     return {w["window_start"]: {key: value for key, value in w.items() if key not in named} for w in windows}
 
 
+def pages(stack: Stack, path: str, name: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    """Return every row of a list, page by page."""
+    cursor: dict[str, str] = {}
+    while True:
+        answer = stack.remote.get(path, limit=500, **parameters, **cursor)
+        yield from answer[name]
+        if not answer["next_cursor"]:
+            return
+        cursor = {"cursor": answer["next_cursor"]}
+
+
+def flows_by_id(stack: Stack, capture_id: str) -> dict[str, dict[str, Any]]:
+    """Return the flows of a capture, without what names the run."""
+    named = ("flow_id", "capture_id", "window_id", "version")
+    flows = pages(stack, "/api/flows/", "flows", capture=capture_id)
+    return {flow["flow_id"]: {key: value for key, value in flow.items() if key not in named} for flow in flows}
+
+
+def anomalies_of(stack: Stack, capture_id: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """Return what was found in a capture: when and what, and how it was judged."""
+    return {
+        tuple(found[key] for key in ("window_start", "type", "signal", "subject")): tuple(
+            found[key]
+            for key in ("severity", "current_value", "threshold", "message", "folded", "incident_count", "hosts")
+        )
+        for found in pages(stack, "/api/anomalies/", "anomalies", capture=capture_id)
+    }
+
+
 def test_a_recorded_file_gives_the_windows_of_the_live_capture(live: Stack, veth: Veth, tmp_path: Path) -> None:
     capture_id, path = "live-and-recorded", tmp_path / "recorded.pcapng"
     frames = frames_of(6000)
@@ -105,6 +137,37 @@ def test_a_recorded_file_gives_the_windows_of_the_live_capture(live: Stack, veth
     assert ledger["is_balanced"]
     assert [hop["hop"] for hop in ledger["hops"]][:5] == ["nic", "kernel", "read", "record", "decode"]
     assert {hop["packets_out"] for hop in ledger["hops"]} == {len(frames)}
+
+
+@pytest.mark.skipif(shutil.which("tcpreplay") is None, reason="there is no tcpreplay program")
+def test_a_capture_replayed_onto_a_wire_gives_the_windows_flows_and_anomalies_of_its_recording(
+    live: Stack, veth: Veth, tmp_path: Path
+) -> None:
+    source, recording = tmp_path / "mixed.pcap", tmp_path / "replayed.pcapng"
+    source.write_bytes(gzip.decompress(SAMPLE.read_bytes()))
+    capture_id = "replayed"
+    with live.spawn("capture", "--interface", veth.near, "--id", capture_id, "--output", str(recording)) as process:
+        try:
+            until(lambda: live.remote.capture(capture_id) is not None, 120, live.said)
+            subprocess.run(["tcpreplay", "-q", "--multiplier=20", "-i", veth.far, str(source)], check=True, timeout=120)
+            time.sleep(0.5)
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    with open_capture(source) as file:
+        sent = sum(len(block) for block in file.blocks(100_000))
+    assert live.stored(capture_id)["packets"] == sent
+
+    done = live.run("capture", str(recording), "--align", "epoch", "--window", str(WINDOW_S))
+    assert done.returncode == 0, done.stderr
+    from_file = done.stdout.strip()
+    assert live.stored(from_file)["packets"] == sent
+    assert windows_by_start(live, from_file) == windows_by_start(live, capture_id)
+    assert len(flows_by_id(live, capture_id)) > 1000
+    assert flows_by_id(live, from_file) == flows_by_id(live, capture_id)
+    found = anomalies_of(live, capture_id)
+    assert {"port_scan", "traffic_spike"} <= {key[1] for key in found}
+    assert anomalies_of(live, from_file) == found
 
 
 def test_windows_of_a_silent_port_close_and_are_empty(live: Stack) -> None:
