@@ -8,26 +8,10 @@ from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 from lab.errors import LabelError
+from schemas.classes import CLASS_NAMES as CLASSES
 
-BENIGN = "BENIGN"
-CLASSES = (
-    BENIGN,
-    "Web Attack – Brute Force",
-    "Web Attack – XSS",
-    "Web Attack – Sql Injection",
-    "FTP-Patator",
-    "SSH-Patator",
-    "PortScan",
-    "DoS slowloris",
-    "DoS Slowhttptest",
-    "DoS Hulk",
-    "DoS GoldenEye",
-    "Heartbleed",
-    "Bot",
-    "DDoS",
-    "Infiltration",
-)
-"""The 15 classes in the order of the RL-IDS API document, with its en dashes."""
+BENIGN = CLASSES[0]
+"""The one class that is no attack."""
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 """IANA protocol numbers."""
