@@ -29,7 +29,7 @@ up: ## Set up, then run everything until Ctrl-C: broker, store, workers, API
 .PHONY: test
 test: ## Set up, then run the tests (or TESTS=PATH)
 	@infra/setup.sh test
-	@if [ -n "$(TESTS)" ]; then $(PYTHON_BIN)/pytest $(TESTS); else $(PYTHON_BIN)/python tests/run.py; fi
+	$(PYTHON_BIN)/pytest $(TESTS)
 
 .PHONY: lint
 lint: ## Set up, then check format, style, types and the import rule
