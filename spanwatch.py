@@ -271,7 +271,8 @@ def analyze(file: str, speed: float, window_s: float | None, align: str) -> None
             return
         summary = stack.get("/api/metrics/summary", capture=capture_id)
         ledger = stack.get(f"/api/captures/{capture_id}/ledger")
-        out.print(report(now, summary, stack.windows(capture_id), ledger))
+        incidents = stack.get("/api/anomalies/incidents", capture=capture_id, limit=500)
+        out.print(report(now, summary, stack.windows(capture_id), incidents, ledger))
 
 
 @contextmanager

@@ -17,20 +17,21 @@ _MAX_BARS = 72
 _MAX_ROWS = 10
 
 
-def report(capture: Answer, summary: Answer, windows: Sequence[Answer], ledger: Answer) -> Group:
+def report(capture: Answer, summary: Answer, windows: Sequence[Answer], incidents: Answer, ledger: Answer) -> Group:
     """Return the report of one capture.
 
     Parameters
     ----------
-    capture, summary, ledger : dict
-        Answers of ``/api/captures/ID``, ``/api/metrics/summary`` and ``/api/captures/ID/ledger``.
+    capture, summary, incidents, ledger : dict
+        Answers of ``/api/captures/ID``, ``/api/metrics/summary``, ``/api/anomalies/incidents`` and
+        ``/api/captures/ID/ledger``.
     windows : sequence of dict
         All windows, in order.
     """
     parts: list[RenderableType] = [_headline(capture, summary), Text()]
     parts += [_traffic(windows), Text()]
     parts += [_protocols(windows), Text(), _talkers(windows), Text()]
-    parts += [_transport(windows, summary), Text(), ledger_table(ledger)]
+    parts += [_transport(windows, summary), Text(), _unusual(incidents), Text(), ledger_table(ledger)]
     return Group(*parts)
 
 
@@ -61,6 +62,19 @@ def _traffic(windows: Sequence[Answer]) -> Text:
     bars = "".join(_BARS[-(-value * (len(_BARS) - 1) // most) if most else 0] for value in sums)
     per_bar = f"{step} windows a bar" if step > 1 else "a window a bar"
     return Text.assemble(("Traffic ", "bold"), (bars, "cyan"), (f"  most {size(most)}, {per_bar}", "dim"))
+
+
+def _unusual(incidents: Answer) -> RenderableType:
+    """Return what was found, the bad ones first; each line is one incident."""
+    if not incidents["total"]:
+        return Text("Nothing unusual was found.", style="green")
+    table = _table(f"What is unusual ({incidents['total']} incidents)", "what", "windows")
+    table.columns[0].overflow = "fold"
+    found = sorted(incidents["incidents"], key=lambda incident: (incident["severity"] != "high", -incident["windows"]))
+    for incident in found[:_MAX_ROWS]:
+        style = "red" if incident["severity"] == "high" else "yellow"
+        table.add_row(Text(incident["message"], style=style), f"{incident['windows']:,}")
+    return table
 
 
 def _protocols(windows: Sequence[Answer]) -> Table:

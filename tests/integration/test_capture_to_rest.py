@@ -167,7 +167,7 @@ def test_a_missing_file_fails_in_plain_words(stack: Stack) -> None:
 def test_analyze_prints_a_report(stack: Stack, sample: Path) -> None:
     done = stack.run("analyze", str(sample))
     assert done.returncode == 0, done.stderr
-    for word in ("packets", "Protocols", "Top talkers", "Loss ledger", "Nothing was lost"):
+    for word in ("packets", "Protocols", "Top talkers", "unusual", "Loss ledger", "Nothing was lost"):
         assert word in done.stdout
 
 
