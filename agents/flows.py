@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from confluent_kafka import Producer
 
-from agents.app import FaustApp, Received
+from agents.app import FaustApp
 from agents.merge import LEDGER_ROWS
 from agents.sender import Sender
-from agents.stage import CaptureStage
+from agents.stage import PacketsStage
 from agents.stateful import add_stateful_agent
 from infra.settings import Settings
 from schemas.captures import LedgerRow
@@ -22,7 +22,7 @@ from schemas.flows import FLOW_SCHEMA
 from schemas.topics import FLOWS, PACKETS
 from streams.flow_rules import SECOND_NS, FlowRules
 from streams.flows import FlowMeter
-from streams.wire import UNKNOWN_NS, BatchHeader, decode_packets, decode_table, encode_table, packets_of
+from streams.wire import BatchHeader, decode_packets, decode_table, encode_table, packets_of
 
 MESSAGE_FLOWS = 32_768
 """Flow records in one message at most: 15 MB before compression, below what a topic takes."""
@@ -59,7 +59,7 @@ class _OpenCapture:
         return clock_ns - self.sent_ns >= longest_ns or sum(some.num_rows for some in self.held) >= HELD_ROWS
 
 
-class FlowsStage(CaptureStage[_OpenCapture]):
+class FlowsStage(PacketsStage[_OpenCapture]):
     """Keeps the meters of the assigned partitions and sends what they write.
 
     A message has the header of the packets message behind which it comes, its own ``seq`` from 0, and is put on
@@ -76,21 +76,7 @@ class FlowsStage(CaptureStage[_OpenCapture]):
     def __init__(self, settings: Settings, sender: Sender) -> None:
         super().__init__(settings, FLOWS, sender)
 
-    def take(self, message: Received) -> bool:
-        """Process one message; see ``Stage``."""
-        header, partition = BatchHeader.from_kafka(message.headers), message.partition
-        capture = self._captures.get(partition, header.capture_id, lambda: self._new(header))
-        if capture is not None:
-            if header.seq >= capture.next_seq:
-                capture.next_seq = header.seq + 1
-                self._feed(partition, capture, header, message.body)
-            if header.kind is BatchKind.END:
-                self._captures.end(partition, header.capture_id)
-        return self._captures.is_idle(partition)
-
-    def _new(self, header: BatchHeader) -> _OpenCapture:
-        # Of a capture that was ended by somebody else nothing may have come to this partition.
-        origin_ns = 0 if header.origin_ns == UNKNOWN_NS else header.origin_ns
+    def _opened(self, header: BatchHeader, origin_ns: int) -> _OpenCapture:
         meter = FlowMeter(header.window_ns, origin_ns, flow_rules(self._settings))
         return _OpenCapture(meter, header, sent_ns=header.clock_ns)
 

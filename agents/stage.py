@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from agents.app import Received
 from agents.open_captures import OpenCaptures
 from agents.sender import Sender
 from infra.settings import Settings
+from schemas.enums import BatchKind
 from schemas.errors import WireError
 from schemas.topics import Topic
 from streams.snapshots import Snapshot
+from streams.wire import UNKNOWN_NS, BatchHeader
+
+
+class Numbered(Protocol):
+    """What knows the ``seq`` of the next message that is new to it."""
+
+    next_seq: int
+
 
 T = TypeVar("T")
+N = TypeVar("N", bound=Numbered)
 
 
 class CaptureStage(ABC, Generic[T]):
@@ -74,3 +84,31 @@ class CaptureStage(ABC, Generic[T]):
             self._captures.restore(partition, opened, told["ended"])
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise WireError(f"a state of {self.KIND} that cannot be read: {error!r}") from error
+
+
+class PacketsStage(CaptureStage[N]):
+    """A stage over the topic ``packets``: a capture's messages come in order, and each of them counts once."""
+
+    @abstractmethod
+    def _opened(self, header: BatchHeader, origin_ns: int) -> N:
+        """Return what is kept of a capture from its first message on; its windows begin at ``origin_ns``."""
+
+    @abstractmethod
+    def _feed(self, partition: int, capture: N, header: BatchHeader, body: bytes) -> None:
+        """Process a message that is new."""
+
+    def take(self, message: Received) -> bool:
+        """Process one message; see ``Stage``."""
+        header, partition = BatchHeader.from_kafka(message.headers), message.partition
+        capture = self._captures.get(partition, header.capture_id, lambda: self._new(header))
+        if capture is not None:
+            if header.seq >= capture.next_seq:
+                capture.next_seq = header.seq + 1
+                self._feed(partition, capture, header, message.body)
+            if header.kind is BatchKind.END:
+                self._captures.end(partition, header.capture_id)
+        return self._captures.is_idle(partition)
+
+    def _new(self, header: BatchHeader) -> N:
+        # Of a capture that was ended by somebody else nothing may have come to this partition.
+        return self._opened(header, 0 if header.origin_ns == UNKNOWN_NS else header.origin_ns)

@@ -7,16 +7,16 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from agents.app import FaustApp, Received
+from agents.app import FaustApp
 from agents.sender import Sender
-from agents.stage import CaptureStage
+from agents.stage import PacketsStage
 from agents.stateful import add_stateful_agent
 from infra.settings import Settings
 from schemas.enums import BatchKind
 from schemas.topics import PACKETS, WINDOW_PARTIALS
 from streams.partials import PartialWindow, partials_to_arrow
 from streams.windows import PartitionWindows
-from streams.wire import UNKNOWN_NS, BatchHeader, PartialHeader, decode_packets, encode_table, packets_of
+from streams.wire import BatchHeader, PartialHeader, decode_packets, encode_table, packets_of
 
 
 @dataclass
@@ -30,7 +30,7 @@ class _OpenCapture:
     next_partial: int = 0
 
 
-class WindowsStage(CaptureStage[_OpenCapture]):
+class WindowsStage(PacketsStage[_OpenCapture]):
     """Keeps the operators of the assigned partitions and sends what they close.
 
     Parameters
@@ -44,21 +44,7 @@ class WindowsStage(CaptureStage[_OpenCapture]):
     def __init__(self, settings: Settings, sender: Sender) -> None:
         super().__init__(settings, WINDOW_PARTIALS, sender)
 
-    def take(self, message: Received) -> bool:
-        """Process one message; see ``Stage``."""
-        header, partition = BatchHeader.from_kafka(message.headers), message.partition
-        capture = self._captures.get(partition, header.capture_id, lambda: self._new(header))
-        if capture is not None:
-            if header.seq >= capture.next_seq:
-                capture.next_seq = header.seq + 1
-                self._feed(partition, capture, header, message.body)
-            if header.kind is BatchKind.END:
-                self._captures.end(partition, header.capture_id)
-        return self._captures.is_idle(partition)
-
-    def _new(self, header: BatchHeader) -> _OpenCapture:
-        # Of a capture that was ended by somebody else nothing may have come to this partition.
-        origin_ns = 0 if header.origin_ns == UNKNOWN_NS else header.origin_ns
+    def _opened(self, header: BatchHeader, origin_ns: int) -> _OpenCapture:
         return _OpenCapture(PartitionWindows(header.window_ns, origin_ns, self._settings.lateness_ns), header)
 
     def _dump(self, capture: _OpenCapture) -> tuple[dict[str, Any], list[bytes]]:
