@@ -15,6 +15,16 @@ from infra.settings import Settings
 from schemas.errors import BrokerError
 from schemas.topics import MAX_MESSAGE_BYTES
 
+_WITHOUT_A_LEADER = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+"""What a broker answers about a topic that was made a moment ago, or while it starts. librdkafka's ``retriable`` does
+not say so: it is set by transactions only."""
+
 
 def headers_of(message: Message) -> dict[str, bytes]:
     """Return a message's headers; text in UTF-8."""
@@ -85,7 +95,7 @@ def _watermarks(consumer: Consumer, part: TopicPartition) -> tuple[int, int]:
         try:
             low, high = consumer.get_watermark_offsets(part, timeout=REQUEST_TIMEOUT_S)
         except KafkaException as error:
-            if not error.args[0].retriable() or time.monotonic() > end_s:
+            if error.args[0].code() not in _WITHOUT_A_LEADER or time.monotonic() > end_s:
                 raise BrokerError(f"Kafka does not say what it has of {part.topic}: {reason(error)}.") from None
             time.sleep(0.05)
         else:

@@ -56,6 +56,14 @@ def test_an_empty_partition_is_read_at_once(stack: Settings) -> None:
     assert values(stack, topic_of(stack, 0)) == []
 
 
+def test_a_partition_that_has_no_leader_yet_is_waited_for(stack: Settings) -> None:
+    many = stack.model_copy(update={"partitions": 12})
+    for _ in range(5):
+        topic = Topic(f"fresh-{uuid4().hex}", True, DAY_S, False, "A topic of these tests.")
+        create_topics(many, [topic])
+        assert [bounds(many, many.topic_name(topic), part) for part in (11, 5, 0)] == [(0, 0)] * 3
+
+
 def test_a_topic_that_is_not_there_is_an_error_in_words(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.topic_reader.REQUEST_TIMEOUT_S", 1.0)
     with pytest.raises(BrokerError, match=r"Kafka does not say what it has of nowhere: "):
