@@ -42,3 +42,14 @@ ANOMALY_COLUMNS: tuple[Column, ...] = (
 
 ANOMALY_SCHEMA: pa.Schema = arrow_schema(ANOMALY_COLUMNS)
 """Arrow schema of the ``anomalies`` topic."""
+
+CORRECTION_COLUMNS: tuple[Column, ...] = (
+    Column("capture_id", pa.string(), "LowCardinality(String)", "", "The capture it belongs to."),
+    Column("window_id", pa.uint32(), "UInt32", "Delta, ZSTD(1)", "Number of the window that late packets changed."),
+    Column("version", pa.uint64(), "UInt64", "T64, ZSTD(1)", "Its packets when it was judged again; the highest counts."),
+    Column("signals", pa.list_(pa.string()), "Array(LowCardinality(String))", "ZSTD(1)", "Signals judged anew: anomalies of these of a lower version no longer count."),
+)  # fmt: skip
+"""Columns of ``corrections``: windows that were judged again because packets came late."""
+
+CORRECTION_SCHEMA: pa.Schema = arrow_schema(CORRECTION_COLUMNS)
+"""Arrow schema of such rows on the ``anomalies`` topic."""

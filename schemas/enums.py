@@ -21,6 +21,8 @@ class AnalysisKind(StrEnum):
 
     DATA = "data"
     """Rows (Arrow)."""
+    CORRECTION = "correction"
+    """Windows that late packets changed (Arrow); the anomalies found in them now come before."""
     RUN = "run"
     """Where an analysis run stands (JSON); the anomalies it found come before."""
     END = "end"
@@ -125,6 +127,8 @@ class Hop(StrEnum):
     """Packets of the windows that were judged: in, what the windows counted; out, what was judged."""
     FLOWS = "flows"
     """Packet rows taken from Kafka; out, those of the flows that were written, and those that no flow can have."""
+    CLASSIFICATIONS = "classifications"
+    """Packets that the flows stage handed on; out, those whose flows were judged, or for a reason could not be."""
 
 
 LIVE_HOPS = frozenset({Hop.NIC, Hop.KERNEL, Hop.RECORD, Hop.SAMPLE})
@@ -222,3 +226,32 @@ class FlowMode(StrEnum):
     """That of CICFlowMeter as it was in early 2018, with its faults."""
     COMPATIBLE_2020 = "compatible-2020"
     """That of CICFlowMeter as it was in 2020, with its faults."""
+
+
+class ModelRole(StrEnum):
+    """What a model is there for."""
+
+    CHAMPION = "champion"
+    """Its verdicts count."""
+    CHALLENGER = "challenger"
+    """It judges the same flows, and only that is compared."""
+
+
+class DriftSignal(StrEnum):
+    """What is watched of a model; each is a share, and a window's value is its mean over the window's verdicts."""
+
+    CONFIDENCE = "confidence"
+    """Calibrated probability of the verdict: it falls where flows are unlike those the model knows."""
+    OUTSIDE = "outside"
+    """Share of a flow's features that lie beyond the range of the training data."""
+
+
+class Threat(StrEnum):
+    """How a packet is to be taken; see ``schemas.verdicts``."""
+
+    BENIGN = "BENIGN"
+    """Threat score below 40."""
+    SUSPICIOUS = "SUSPICIOUS"
+    """From 40 on."""
+    MALICIOUS = "MALICIOUS"
+    """From 80 on."""

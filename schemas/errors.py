@@ -10,6 +10,7 @@
     │   ├── NoInterfaceError
     │   └── CaptureFilterError
     ├── WireError               a message on a topic cannot be understood
+    ├── LogLineError            a line of a honeypot's log cannot be understood
     ├── BrokerError             Kafka cannot be started or reached
     │   └── PortTakenError
     ├── StoreError              ClickHouse refuses or cannot be reached
@@ -18,6 +19,9 @@
     ├── FeaturesError           numbers are not the features of flows
     ├── FlowFileError           a file of labelled flows cannot be used
     ├── ModelError              a model bundle cannot be loaded
+    ├── FirewallError           the firewall refuses or does not answer
+    │   └── FirewallPermissionError
+    ├── AddressRefusedError     an address that is none, or that is never blocked
     └── MissingProgramError     a program the machine lacks, with how to install it
 """
 
@@ -64,6 +68,10 @@ class WireError(SpanwatchError):
     """A message on a topic cannot be understood."""
 
 
+class LogLineError(SpanwatchError):
+    """A line of a honeypot's log cannot be understood; the sentence has neither capital nor full stop."""
+
+
 class BrokerError(SpanwatchError):
     """Kafka cannot be started or reached."""
 
@@ -102,6 +110,22 @@ class FlowFileError(SpanwatchError):
 
 class ModelError(SpanwatchError):
     """A model bundle cannot be loaded."""
+
+
+class FirewallError(SpanwatchError):
+    """The firewall refuses a change, or does not answer."""
+
+    can_retry = True
+
+
+class FirewallPermissionError(FirewallError):
+    """The process may not change the firewall."""
+
+    can_retry = False
+
+
+class AddressRefusedError(SpanwatchError):
+    """What was to be blocked is no address, or one that is never blocked."""
 
 
 class MissingProgramError(SpanwatchError):

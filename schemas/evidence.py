@@ -63,6 +63,10 @@ class Extracted(BaseModel):
         Frames looked at.
     is_truncated : bool
         Whether there were more than the selection allows.
+    segments_gone : int
+        Segments of the packet ring that were deleted while it was read.
+    segments_unreadable : list of str
+        Segments that could not be read, or not to their end: a sentence each.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,3 +74,5 @@ class Extracted(BaseModel):
     packets: int
     scanned: int
     is_truncated: bool
+    segments_gone: int = 0
+    segments_unreadable: list[str] = Field(default_factory=list)

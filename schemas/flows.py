@@ -122,7 +122,7 @@ N_FEATURES = len(FEATURES)
 FEATURE_VECTOR = pa.list_(pa.field("item", pa.float32(), nullable=False), N_FEATURES)
 """The features of one flow, in one value; see decision 0020."""
 
-FLOW_SCHEMA_VERSION = 1
+FLOW_SCHEMA_VERSION = 2
 """Raised with every change of ``FLOW_COLUMNS`` or of what a feature means."""
 
 FLOW_COLUMNS: tuple[Column, ...] = (
@@ -146,6 +146,9 @@ FLOW_COLUMNS: tuple[Column, ...] = (
     Column("bwd_packets", pa.uint64(), "UInt64", "T64, ZSTD(1)", "Packets in the other direction."),
     Column("fwd_bytes", pa.uint64(), "UInt64", "T64, ZSTD(1)", "Bytes of these frames on the wire, forward."),
     Column("bwd_bytes", pa.uint64(), "UInt64", "T64, ZSTD(1)", "Bytes of these frames on the wire, backward."),
+    Column("since_frame", pa.uint64(), "UInt64", "Delta, ZSTD(1)", "Its packets up to last_frame that are new in this record have numbers from here on."),
+    Column("new_fwd_packets", pa.uint64(), "UInt64", "T64, ZSTD(1)", "Packets forward since the flow's record before this one: over all records of all flows, each packet counts once."),
+    Column("new_bwd_packets", pa.uint64(), "UInt64", "T64, ZSTD(1)", "Packets backward since then."),
     Column("features", FEATURE_VECTOR, "Array(Float32)", "ZSTD(1)", "The 78 features, in the order of FEATURE_NAMES; microseconds and bytes."),
 )  # fmt: skip
 """Columns of a batch on the ``flows`` topic, in order."""

@@ -15,6 +15,9 @@ PACKET_SCHEMA_VERSION = 1
 NO_PROTOCOL = 255
 """``protocol`` of a frame that carries no IP (255 is reserved by IANA)."""
 
+ARP_REQUEST = 1
+"""``icmp_type`` of an ARP packet that asks who has an address (RFC 826)."""
+
 NO_WINDOW_SCALE = 255
 """``tcp_window_scale`` of a segment without that option (RFC 7323 allows 0 to 14)."""
 
@@ -25,8 +28,8 @@ PACKET_COLUMNS: tuple[Column, ...] = (
     Column("ts_ns", pa.int64(), "Int64", "DoubleDelta, LZ4", "Event time, ns since the Unix epoch, UTC."),
     Column("frame", pa.uint64(), "UInt64", "Delta, LZ4", "Number of the frame in its capture, from 1."),
     Column("lag_ns", pa.int64(), "Int64", "T64, LZ4", "How far ts_ns lies before the newest earlier frame of the capture, ns; 0 when it does not."),
-    Column("src_ip", IP_ADDRESS, "IPv6", "LZ4", "Source address; IPv4 is mapped; :: without one."),
-    Column("dst_ip", IP_ADDRESS, "IPv6", "LZ4", "Destination address; IPv4 is mapped; :: without one."),
+    Column("src_ip", IP_ADDRESS, "IPv6", "LZ4", "Source address, or the sender's in ARP; IPv4 is mapped; :: without one."),
+    Column("dst_ip", IP_ADDRESS, "IPv6", "LZ4", "Destination address, or the target's in ARP; IPv4 is mapped; :: without one."),
     Column("src_port", pa.uint16(), "UInt16", "LZ4", "Source port of TCP, UDP or SCTP, else 0."),
     Column("dst_port", pa.uint16(), "UInt16", "LZ4", "Destination port of TCP, UDP or SCTP, else 0."),
     Column("protocol", pa.uint8(), "UInt8", "LZ4", "IANA protocol number of the innermost IP packet; 255 without IP."),
@@ -45,7 +48,7 @@ PACKET_COLUMNS: tuple[Column, ...] = (
     Column("captured_bytes", pa.uint32(), "UInt32", "T64, LZ4", "Bytes of the frame in the capture (snap length)."),
     Column("ip_header_bytes", pa.uint16(), "UInt16", "LZ4", "IP header with options and extension headers."),
     Column("l4_header_bytes", pa.uint8(), "UInt8", "LZ4", "TCP, UDP, ICMP or SCTP header with options."),
-    Column("icmp_type", pa.uint8(), "UInt8", "LZ4", "ICMP or ICMPv6 type, else 0."),
+    Column("icmp_type", pa.uint8(), "UInt8", "LZ4", "ICMP or ICMPv6 type; operation of an ARP packet (255 when greater); else 0."),
     Column("icmp_code", pa.uint8(), "UInt8", "LZ4", "ICMP or ICMPv6 code, else 0."),
     Column("decode_status", pa.uint8(), "UInt8", "LZ4", "How far it could be decoded (enum DecodeStatus)."),
 )  # fmt: skip

@@ -9,13 +9,19 @@ from __future__ import annotations
 import pyarrow as pa
 
 from schemas.analysis import RUN_COLUMNS
-from schemas.anomalies import ANOMALY_COLUMNS
+from schemas.anomalies import ANOMALY_COLUMNS, CORRECTION_COLUMNS
+from schemas.audit import AUDIT_COLUMNS
 from schemas.baselines import BASELINE_COLUMNS
+from schemas.blocks import BLOCK_COLUMNS
 from schemas.captures import CAPTURE_COLUMNS, LEDGER_COLUMNS
+from schemas.classifications import STORED_CLASSIFICATION_COLUMNS
 from schemas.columns import Column
 from schemas.flows import STORED_FLOW_COLUMNS
+from schemas.honeypots import DEAD_LETTER_COLUMNS, STORED_LOG_COLUMNS, HoneypotType
+from schemas.models import DRIFT_COLUMNS, MODEL_COLUMNS, MODEL_WINDOW_COLUMNS, ROLE_COLUMNS
 from schemas.packets import ROW_BITS, STORED_PACKET_COLUMNS
 from schemas.table import ComputedColumn, SkipIndex, Table
+from schemas.verdicts import RECORD_VERDICT_COLUMNS, TRAFFIC_STATS_COLUMNS
 from schemas.windows import WINDOW_COLUMNS
 
 PARTITION_SLOTS = 64
@@ -157,6 +163,17 @@ ANOMALIES = Table(
     doc="One row per anomaly and run that found it; read anomalies_now for those that count.",
 )
 
+CORRECTIONS = Table(
+    name="corrections",
+    columns=CORRECTION_COLUMNS,
+    computed=(_INSERTED_AT,),
+    retention="windows_ttl_days",
+    engine="ReplacingMergeTree(version)",
+    order_by=("capture_id", "window_id"),
+    settings=(_PACKED, ("ttl_only_drop_parts", "1")),
+    doc="Windows judged again because packets came late; anomalies_now leaves out what no longer holds.",
+)
+
 BASELINES = Table(
     name="baselines",
     columns=BASELINE_COLUMNS,
@@ -207,6 +224,102 @@ FLOWS = Table(
     doc="One row per flow and record of it; read flows_now for the newest.",
 )
 
+CLASSIFICATIONS = Table(
+    name="classifications",
+    columns=STORED_CLASSIFICATION_COLUMNS,
+    computed=(
+        _INSERTED_AT,
+        ComputedColumn(
+            "version",
+            "UInt64",
+            "MATERIALIZED",
+            "((fwd_packets + bwd_packets) * 2) + (end_reason != 'interim')",
+            "T64, LZ4",
+            "That of the flow record it judges: a later record's verdict replaces it.",
+        ),
+    ),
+    retention="flows_ttl_days",
+    engine="ReplacingMergeTree(version)",
+    partition_by=f"positiveModulo(intDiv(start_ns, {DAY_NS}), {PARTITION_SLOTS})",
+    order_by=("capture_id", "start_ns", "flow_id", "role"),
+    indexes=(
+        SkipIndex("by_flow_id", "flow_id", "bloom_filter", "Finds the verdicts on a flow."),
+        SkipIndex("by_src_ip", "src_ip", "bloom_filter", "Verdicts on flows that a host began."),
+        SkipIndex("by_dst_ip", "dst_ip", "bloom_filter", "Verdicts on flows that were begun with a host."),
+        SkipIndex("by_end", "end_ns", "minmax", "Verdicts on flows of a time: they are sorted by their start."),
+        SkipIndex("by_class_name", "class_name", "set(15)", "Verdicts of a class that few flows are of."),
+    ),
+    settings=(_PACKED, _COMPACT, _FEWER_MERGES, ("ttl_only_drop_parts", "1"), *_IN_ORDER),
+    doc="One row per flow record and role of a model; read classifications_now for the champion's newest.",
+)
+
+BLOCKS = Table(
+    name="blocks",
+    columns=BLOCK_COLUMNS,
+    computed=(_INSERTED_AT,),
+    engine="ReplacingMergeTree(version)",
+    order_by=("block_id",),
+    settings=(_PACKED,),
+    doc="One row per block and change of it, kept for ever; read blocks_now for the newest.",
+)
+
+MODEL_WINDOWS = Table(
+    name="model_windows",
+    columns=MODEL_WINDOW_COLUMNS,
+    computed=(
+        ComputedColumn(
+            "inserted_at",
+            "SimpleAggregateFunction(max, DateTime('UTC'))",
+            "DEFAULT",
+            "now()",
+            "",
+            "When it was last added to; retention counts from it.",
+        ),
+    ),
+    engine="AggregatingMergeTree",
+    order_by=("model", "role", "capture_id", "window_id", "slot"),
+    retention="flows_ttl_days",
+    settings=(_PACKED,),
+    doc="What each model said of each window in sum; filled from classifications by a materialized view.",
+)
+
+PACKET_VERDICTS = Table(
+    name="packet_verdicts",
+    columns=RECORD_VERDICT_COLUMNS,
+    computed=(_INSERTED_AT,),
+    retention="packets_ttl_days",
+    engine="MergeTree",
+    partition_by=f"positiveModulo(intDiv(end_ns, {DAY_NS}), {PARTITION_SLOTS})",
+    order_by=("capture_id", "end_ns", "flow_id"),
+    indexes=(
+        SkipIndex("by_src_ip", "src_ip", "bloom_filter", "Records of flows that a host began."),
+        SkipIndex("by_dst_ip", "dst_ip", "bloom_filter", "Records of flows that were begun with a host."),
+    ),
+    settings=(_PACKED, _COMPACT, _FEWER_MERGES, ("ttl_only_drop_parts", "1")),
+    doc="One row per flow record: what the packets that came with it are taken for; read record_verdicts. Filled from "
+    "classifications by a materialized view.",
+)
+
+TRAFFIC_STATS = Table(
+    name="traffic_stats",
+    columns=TRAFFIC_STATS_COLUMNS,
+    computed=(
+        ComputedColumn(
+            "inserted_at",
+            "SimpleAggregateFunction(max, DateTime('UTC'))",
+            "DEFAULT",
+            "now()",
+            "",
+            "When it was last added to; retention counts from it.",
+        ),
+    ),
+    engine="AggregatingMergeTree",
+    order_by=("capture_id", "minute_ns", "threat", "class_name"),
+    retention="packets_ttl_days",
+    settings=(_PACKED,),
+    doc="Packets by minute and by what the classifier takes them for; filled from classifications by a materialized view.",
+)
+
 TABLES: tuple[Table, ...] = (
     PACKET_LOGS,
     WINDOWS,
@@ -214,8 +327,89 @@ TABLES: tuple[Table, ...] = (
     LEDGER,
     TRAFFIC,
     ANOMALIES,
+    CORRECTIONS,
     BASELINES,
     ANALYSIS_RUNS,
     FLOWS,
+    CLASSIFICATIONS,
+    PACKET_VERDICTS,
+    TRAFFIC_STATS,
+    MODEL_WINDOWS,
 )
 """Every table that holds rows of captures."""
+
+MODELS = Table(
+    name="models",
+    columns=MODEL_COLUMNS,
+    engine="ReplacingMergeTree(registered_ns)",
+    order_by=("fingerprint",),
+    settings=(_PACKED,),
+    doc="One row per registered model, with its bundle; read models_now.",
+)
+
+MODEL_ROLES = Table(
+    name="model_roles",
+    columns=ROLE_COLUMNS,
+    engine="ReplacingMergeTree",
+    order_by=("role", "changed_ns"),
+    settings=(_PACKED,),
+    doc="One row per change of who is champion or challenger; read model_roles_now for who is it now.",
+)
+
+MODEL_DRIFT = Table(
+    name="model_drift",
+    columns=DRIFT_COLUMNS,
+    engine="ReplacingMergeTree(version)",
+    order_by=("model", "signal"),
+    settings=(_PACKED,),
+    doc="Whether what a model sees, or says, has changed; read model_drift_now for the newest.",
+)
+
+AUDIT = Table(
+    name="audit",
+    columns=AUDIT_COLUMNS,
+    computed=(_INSERTED_AT,),
+    retention="audit_ttl_days",
+    engine="MergeTree",
+    order_by=("at_ns", "entry_id"),
+    settings=(_PACKED, ("ttl_only_drop_parts", "1")),
+    doc="One row per call that acts, refused ones included, and per thing that the service did by itself.",
+)
+
+HONEYPOT_TABLES: tuple[Table, ...] = tuple(
+    Table(
+        name=kind.table,
+        columns=STORED_LOG_COLUMNS,
+        computed=(_INSERTED_AT,),
+        retention="honeypots_ttl_days",
+        engine="ReplacingMergeTree",
+        order_by=("ts_ns", "log_id"),
+        indexes=(SkipIndex("by_source_ip", "source_ip", "bloom_filter", "Lines about a source."),),
+        settings=(_PACKED,),
+        doc=f"One row per line of {kind.value} honeypots' logs; read with FINAL.",
+    )
+    for kind in HoneypotType
+)
+"""One table per honeypot, all alike."""
+
+HONEYPOT_DEAD_LETTERS = Table(
+    name="honeypot_dead_letters",
+    columns=DEAD_LETTER_COLUMNS,
+    computed=(_INSERTED_AT,),
+    retention="honeypots_ttl_days",
+    engine="ReplacingMergeTree(read_ns)",
+    order_by=("letter_id",),
+    settings=(_PACKED,),
+    doc="One row per line of honeypots' logs that could not be understood; read with FINAL.",
+)
+
+SERVICE_TABLES: tuple[Table, ...] = (
+    AUDIT,
+    BLOCKS,
+    MODELS,
+    MODEL_ROLES,
+    MODEL_DRIFT,
+    *HONEYPOT_TABLES,
+    HONEYPOT_DEAD_LETTERS,
+)
+"""Every other table: what the service itself did; no capture's deletion touches it."""

@@ -40,6 +40,13 @@ WINDOW_PARTIALS = Topic("window-partials", True, DAY_S, False, "Partial windows 
 FLOWS = Topic(
     "flows", True, DAY_S, False, "Flow records (Arrow IPC) of the same partition's packets, key = capture id."
 )
+CLASSIFICATIONS = Topic(
+    "classifications",
+    True,
+    DAY_S,
+    False,
+    "Verdicts on the same partition's flow records (Arrow IPC), key = capture id.",
+)
 WINDOWS = Topic("windows", True, 7 * DAY_S, False, "Merged windows (Arrow IPC), key = what is learnt from them.")
 CAPTURES = Topic("captures", True, 7 * DAY_S, False, "State and ledger of captures (JSON), key = capture id.")
 ANOMALIES = Topic(
@@ -58,6 +65,19 @@ OPERATOR_STATE = Topic(
     True,
     "Snapshots of stages' state with the offset they stand for, key = stage, slot and chunk.",
 )
+MODELS = Topic(
+    "models",
+    False,
+    -1,
+    True,
+    "Model bundles, key = model/fingerprint, and who has a role (JSON), key = role/name of the role.",
+)
+HONEYPOT_LOGS = Topic(
+    "honeypot-logs", False, 7 * DAY_S, False, "Lines of honeypots' logs (Arrow IPC), a message per block and honeypot."
+)
+HONEYPOT_DEAD_LETTERS = Topic(
+    "honeypot-dead-letters", False, 7 * DAY_S, False, "Lines that could not be understood, with the reason (Arrow IPC)."
+)
 CAPTURE_REQUESTS = Topic("capture-requests", True, DAY_S, False, "Files to read (JSON), key = capture id.")
 
 WORKER_GROUP = "worker"
@@ -70,6 +90,7 @@ TOPICS: tuple[Topic, ...] = (
     PACKETS,
     WINDOW_PARTIALS,
     FLOWS,
+    CLASSIFICATIONS,
     WINDOWS,
     ANOMALIES,
     BASELINES,
@@ -77,4 +98,7 @@ TOPICS: tuple[Topic, ...] = (
     CAPTURE_REQUESTS,
     ANALYSIS_REQUESTS,
     OPERATOR_STATE,
+    MODELS,
+    HONEYPOT_LOGS,
+    HONEYPOT_DEAD_LETTERS,
 )

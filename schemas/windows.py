@@ -51,7 +51,8 @@ CONTACT_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("resets", pa.uint32(), "UInt32"),
 )
 """One target (address, port, protocol) that a source failed to reach in the window: conversations that were neither
-answered nor went on from before; ``resets`` of them were refused with a RST (or ICMP unreachable)."""
+answered nor went on from before; ``resets`` of them were refused with a RST. Protocol 255 is ARP: the address was asked
+for, and nobody had it."""
 
 SCAN_SOURCE_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("src_ip", pa.string(), "String"),
@@ -61,7 +62,8 @@ SCAN_SOURCE_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("max_hosts", pa.uint32(), "UInt32"),
 )
 """One source: distinct targets (address, port, protocol) it contacted, those it failed at, and among the failed ones
-the most distinct ports of one host and the most distinct hosts on one port."""
+the most distinct ports of one host and the most distinct hosts on one port. What it asked for by ARP is an entry of its
+own: its ``max_ports`` is 0, as ARP knows none."""
 
 _ASKED_FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("conversations", pa.uint32(), "UInt32"),

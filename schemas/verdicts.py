@@ -1,0 +1,63 @@
+"""The verdict on a packet: how threatening it is, from what a model and the detectors said of its flow.
+
+A flow record counts the packets that came since the one before; they have its verdict, and keep it. So a packet's
+verdict is known once its window is over, and what comes later does not change it. The threat score is the larger of
+two: 100 times the probability that the flow is an attack, as its record was judged, and the score of an anomaly of the
+same window that names the flow, or the host that began it. View ``record_verdicts`` computes it; everything that
+shows a threat reads that view.
+"""
+
+# ruff: noqa: E501 - a column is one line
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from schemas.classifications import STORED_CLASSIFICATION_COLUMNS
+from schemas.columns import Column
+from schemas.enums import AnomalyType, Severity
+
+SUSPICIOUS_FROM = 40.0
+MALICIOUS_FROM = 80.0
+"""Threat scores from which a packet is suspicious, and malicious."""
+
+ANOMALY_SCORES: dict[tuple[AnomalyType, Severity], float] = {
+    (AnomalyType.PORT_SCAN, Severity.MEDIUM): 60.0,
+    (AnomalyType.PORT_SCAN, Severity.HIGH): 85.0,
+    (AnomalyType.TRAFFIC_SPIKE, Severity.MEDIUM): 60.0,
+    (AnomalyType.TRAFFIC_SPIKE, Severity.HIGH): 85.0,
+    (AnomalyType.PROTOCOL_ANOMALY, Severity.MEDIUM): 40.0,
+    (AnomalyType.PROTOCOL_ANOMALY, Severity.HIGH): 60.0,
+    (AnomalyType.LONG_LIVED_CONN, Severity.MEDIUM): 40.0,
+    (AnomalyType.LONG_LIVED_CONN, Severity.HIGH): 60.0,
+}
+"""What an anomaly that names a flow or its source makes of the flow's packets. Scans and floods of high severity are
+malicious; a connection that is old, or a protocol that is unusual, is worth a look. Latency and loss say that a network
+is unwell, not that somebody attacks it: they are not here."""
+
+REACH_NS = 600 * 10**9
+"""The first record that has a packet ends at most so long after it: a window (300 s at most) and the time for which a
+flow may be quiet."""
+
+_VERDICT_PARTS = (
+    *("capture_id", "flow_id", "model", "window_id", "start_ns", "end_ns", "since_frame", "last_frame"),
+    *("src_ip", "dst_ip", "src_port", "dst_port", "protocol", "vlan", "new_fwd_packets", "new_bwd_packets"),
+    *("class_name", "confidence", "attack_probability", "is_uncertain"),
+)
+
+_CLASSIFICATION = {column.name: column for column in STORED_CLASSIFICATION_COLUMNS}
+
+RECORD_VERDICT_COLUMNS: tuple[Column, ...] = tuple(_CLASSIFICATION[name] for name in _VERDICT_PARTS)
+"""Columns of ``packet_verdicts``: of each record what joins packets to it, and the champion's verdict."""
+
+TRAFFIC_STATS_COLUMNS: tuple[Column, ...] = (
+    Column("capture_id", pa.string(), "LowCardinality(String)", "", "The capture it belongs to."),
+    Column("minute_ns", pa.int64(), "Int64", "Delta(8), LZ4", "Start of the minute in which the records end, ns since the Unix epoch, UTC."),
+    Column("threat", pa.string(), "LowCardinality(String)", "", "By the classifier alone (enum Threat)."),
+    Column("class_name", pa.string(), "LowCardinality(String)", "", "Class of the records."),
+    Column("packets", pa.uint64(), "SimpleAggregateFunction(sum, UInt64)", "", "Packets."),
+    Column("score_sum", pa.float64(), "SimpleAggregateFunction(sum, Float64)", "", "Their threat scores added up."),
+    Column("sources", pa.binary(), "AggregateFunction(uniq, IPv6)", "", "Who sent them; nothing where they are benign."),
+    Column("attackers", pa.binary(), "AggregateFunction(uniq, IPv6)", "", "Who began their flows; nothing where they are benign."),
+)  # fmt: skip
+"""Columns of ``traffic_stats``. Sum and merge them when reading: rows of one key are only added up by merges."""
