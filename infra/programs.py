@@ -37,6 +37,7 @@ class Program:
 JAVA = Program("java", "default-jre-headless", "run the local Kafka broker")
 MAVEN = Program("mvn", "maven", "fetch Kafka's jars")
 TSHARK = Program("tshark", "tshark", "dissect packets for people and to check ours against it")
+NFT = Program("nft", "nftables", "cut addresses off")
 PROGRAMS = (JAVA, MAVEN, TSHARK)
 
 

@@ -15,6 +15,10 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from infra.settings_access import AccessSettings
+from infra.settings_classify import ClassifySettings
+from infra.settings_defence import DefenceSettings
+from infra.settings_honeypots import HoneypotSettings
 from schemas.enums import AnomalyType, FlowMode
 from schemas.errors import SettingsError
 from schemas.thresholds import Thresholds
@@ -26,6 +30,9 @@ PREFIX = "SPANWATCH_"
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: where the pinned pom and, by default, the broker's jars are."""
 
+SHIPPED_MODEL = ROOT / "models" / "dqn_model_best.pt"
+"""The model that comes with the project."""
+
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -34,7 +41,7 @@ def _also(name: str, *others: str) -> AliasChoices:
     return AliasChoices(f"{PREFIX}{name}", *others)
 
 
-class Settings(BaseSettings, Thresholds):
+class Settings(BaseSettings, DefenceSettings, Thresholds, ClassifySettings, AccessSettings, HoneypotSettings):
     """The settings of one stack; two stacks with different ``state`` and ``ports`` do not meet."""
 
     model_config = SettingsConfigDict(
@@ -209,9 +216,9 @@ class Settings(BaseSettings, Thresholds):
         description="Whether everything is logged, as with the log level DEBUG.",
         validation_alias=_also("DEBUG", "RLIDS_DEBUG"),
     )
-    model_path: Path | None = Field(
-        None,
-        description="Model bundle that the classifier serves.",
+    model_path: Path = Field(
+        SHIPPED_MODEL,
+        description="Model bundle that names flows; a relative path is looked for here, then in the checkout.",
         validation_alias=_also("MODEL_PATH", "RLIDS_MODEL_PATH"),
     )
 
@@ -265,6 +272,12 @@ class Settings(BaseSettings, Thresholds):
         if folder.exists() and not folder.is_dir():
             raise ValueError("it is not a folder")
         return folder
+
+    @field_validator("model_path")
+    @classmethod
+    def _find_model(cls, value: Path) -> Path:
+        path = value.expanduser()
+        return ROOT / path if not path.exists() and (ROOT / path).exists() else path.absolute()
 
     @field_validator("kafka")
     @classmethod

@@ -61,6 +61,7 @@ missing_packages() {
     has tshark || echo tshark
     if [ "$what" = test ]; then
         has ip || echo iproute2
+        has nft || echo nftables
         has tcpreplay || echo tcpreplay
     fi
     if [ "$what" = lab ]; then

@@ -11,10 +11,11 @@ import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from infra import store_migrations
+from infra.arrow import encode_table
 from infra.counters import STORE_ERRORS, STORE_ROWS, STORE_SECONDS
 from infra.native import encode_native, has_native_form
 from infra.store_clients import Clients, refused
-from schemas.tables import TABLES
+from schemas.tables import SERVICE_TABLES, TABLES
 
 Parameters = Mapping[str, object]
 
@@ -26,6 +27,12 @@ WINDOWS_TTL_DAYS = 365
 
 FLOWS_TTL_DAYS = 30
 """Days that flows are kept, when the settings say nothing."""
+
+AUDIT_TTL_DAYS = 365
+"""Days that the audit is kept, when the settings say nothing."""
+
+HONEYPOTS_TTL_DAYS = 90
+"""Days that honeypots' logs are kept, when the settings say nothing."""
 
 _INSERT_SETTINGS: dict[str, str | int] = {
     "async_insert": 0,
@@ -70,6 +77,8 @@ class Store:
         packets_ttl_days: int = PACKETS_TTL_DAYS,
         windows_ttl_days: int = WINDOWS_TTL_DAYS,
         flows_ttl_days: int = FLOWS_TTL_DAYS,
+        audit_ttl_days: int = AUDIT_TTL_DAYS,
+        honeypots_ttl_days: int = HONEYPOTS_TTL_DAYS,
     ) -> Self:
         """Open a store, making its database when there is none.
 
@@ -83,6 +92,10 @@ class Store:
             Days that windows and rollups are kept, counted from when they were stored or last added to.
         flows_ttl_days : int
             Days that flows are kept, counted from when they were stored.
+        audit_ttl_days : int
+            Days that the audit is kept, counted from when it was written.
+        honeypots_ttl_days : int
+            Days that honeypots' logs are kept, counted from when they were stored.
 
         Raises
         ------
@@ -94,6 +107,8 @@ class Store:
             "packets_ttl_days": packets_ttl_days,
             "windows_ttl_days": windows_ttl_days,
             "flows_ttl_days": flows_ttl_days,
+            "audit_ttl_days": audit_ttl_days,
+            "honeypots_ttl_days": honeypots_ttl_days,
         }
         return cls(Clients(clickhouse_dsn), retention_days)
 
@@ -193,7 +208,9 @@ class Store:
         if rows.num_rows == 0:
             return
         is_native = isinstance(rows, pa.RecordBatch) and has_native_form(rows.schema)
-        body, form = (encode_native(rows), "Native") if is_native else (_arrow_stream(rows), "ArrowStream")
+        body, form = (
+            (encode_native(rows), "Native") if is_native else (encode_table(rows, compress=False), "ArrowStream")
+        )
         with self._timed("insert"), self._clients.client() as client:
             try:
                 client.raw_insert(
@@ -239,7 +256,7 @@ class Store:
         """Change the TTL of tables whose retention in the settings is no longer the one they were made with."""
         rows = self.query("SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()")
         engines = {str(row["name"]): str(row["engine_full"]) for row in rows}
-        for table in TABLES:
+        for table in (*TABLES, *SERVICE_TABLES):
             if table.retention:
                 ttl = f"inserted_at + toIntervalDay({self._retention_days[table.retention]})"
                 if f"TTL {ttl} " not in engines.get(table.name, ""):
@@ -267,20 +284,15 @@ class Store:
         if not capture_ids:
             return
         sync = _WAIT_FOR_DELETION if wait else _NOTE_DELETION
+        values = {"ids": list(capture_ids)}
         for name in deletion_order():
             # The names are ours; the ids travel as values.
-            statement = f"DELETE FROM {name} WHERE capture_id IN {{ids:Array(String)}} SETTINGS {sync}"  # noqa: S608
-            self.command(statement, {"ids": list(capture_ids)})
+            rows = f"FROM {name} WHERE capture_id IN {{ids:Array(String)}}"
+            # A deletion looks into every part of a table, of which there may be hundreds; a SELECT asks the key.
+            if self.query(f"SELECT 1 AS found {rows} LIMIT 1", values):
+                self.command(f"DELETE {rows} SETTINGS {sync}", values)
 
 
 def deletion_order() -> Sequence[str]:
     """Return the tables a capture is removed from: ``captures`` last, so that a half-deleted one is still listed."""
     return sorted((table.name for table in TABLES), key=lambda name: name == "captures")
-
-
-def _arrow_stream(rows: pa.Table | pa.RecordBatch) -> bytes:
-    """Return rows as an Arrow IPC stream of one batch."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write(rows)
-    return bytes(memoryview(sink.getvalue()))
