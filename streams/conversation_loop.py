@@ -103,12 +103,13 @@ def assign_conversations(
         clock_ns = max(clock_ns, columns.ts_ns[i])
         counters[CLOCK] = clock_ns
         protocol = np.uint64(columns.protocol[i])
-        if protocol == NO_PROTOCOL:
+        src_high, src_low = columns.src_ip[i, 0], columns.src_ip[i, 1]
+        dst_high, dst_low = columns.dst_ip[i, 0], columns.dst_ip[i, 1]
+        # Without IP, only ARP has addresses; those are IPv4, in the low halves.
+        if protocol == NO_PROTOCOL and (src_low == 0 or dst_low == 0):
             continue
         if clock_ns >= counters[SWEEP_AT]:
             return SWEEP_DUE, i
-        src_high, src_low = columns.src_ip[i, 0], columns.src_ip[i, 1]
-        dst_high, dst_low = columns.dst_ip[i, 0], columns.dst_ip[i, 1]
         src_port, dst_port = np.uint64(columns.src_port[i]), np.uint64(columns.dst_port[i])
         uid = conversation_uid(src_high, src_low, src_port, dst_high, dst_low, dst_port, protocol)
         kind = (np.uint64(1) << np.uint64(LIVE_SHIFT)) | (protocol << np.uint64(32))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.enums import Fragment
+from schemas.packets import ARP_REQUEST, NO_PROTOCOL
 from schemas.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
 from streams.arrays import Int64s, UInt64s
 from streams.conversation_table import (
@@ -90,6 +91,8 @@ def flags_of(protocol: I64, fragment: I64, tcp_flags: I64, icmp_type: I64, side:
             flags |= _ASKED_A << side
         return flags
     if protocol in (ICMP, ICMPV6) and not _asks_icmp(protocol, icmp_type):
+        return sent
+    if protocol == NO_PROTOCOL and icmp_type != ARP_REQUEST:
         return sent
     return sent | _ASKED_A << side
 

@@ -1,4 +1,7 @@
-"""Conversations: which packets talk to each other, and what TCP did in them."""
+"""Conversations: which packets talk to each other, and what TCP did in them.
+
+ARP packets have conversations, too, with ``NO_PROTOCOL``: who asked for whom, and was answered.
+"""
 
 from __future__ import annotations
 
@@ -58,12 +61,12 @@ class Tracked:
     Attributes
     ----------
     conversation : ndarray of int32, shape (n_packets,)
-        Slot of the conversation, -1 without IP; it names the conversation as long as that lives.
+        Slot of the conversation, -1 without addresses; it names the conversation as long as that lives.
     uid : ndarray of uint64, shape (n_packets,)
         Hash of addresses, ports and protocol: the same in both directions, in every partition and process.
-        0 without IP.
+        0 without addresses.
     is_forward : ndarray of bool, shape (n_packets,)
-        Whether the packet goes the same way as the first one of its conversation; False without IP.
+        Whether the packet goes the same way as the first one of its conversation; False without one.
     analysis : ndarray of uint16, shape (n_packets,)
         Bits of ``TcpAnalysis``.
     ack_rtt_ns : ndarray of int64, shape (n_packets,)

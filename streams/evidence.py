@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from schemas.packets import NO_PROTOCOL
 from schemas.protocols import TCP
 from schemas.windows import MAX_CONTACTS, MAX_CONTACTS_PER_SOURCE, MAX_SCAN_SOURCES, NOTABLE_CONVERSATIONS
 from streams.arrays import Bools, Int64s, UInt64s
@@ -19,7 +20,9 @@ MIN_ROUND_TRIPS = 3
 
 
 class Conversations:
-    """The conversations of a merged window, a column for each question; those of later fragments only as traffic.
+    """The conversations of a merged window, a column for each question.
+
+    Those of later fragments count as traffic only, those of ARP as contacts only.
 
     Parameters
     ----------
@@ -30,8 +33,11 @@ class Conversations:
     def __init__(self, rows: Int64s) -> None:
         self.rows = rows
         self.flags: Int64s = rows[:, Word.IDENTITY] >> FLAGS_SHIFT
-        self.is_counted: Bools = self.flags & ConversationFlag.FRAGMENTS == 0
         self.protocol: Int64s = (rows[:, Word.IDENTITY] >> 32) & 0xFF
+        self.is_arp: Bools = self.protocol == NO_PROTOCOL
+        self.has_arp = bool(self.is_arp.any())
+        self.may_fail: Bools = self.flags & ConversationFlag.FRAGMENTS == 0
+        self.is_counted: Bools = self.may_fail & ~self.is_arp if self.has_arp else self.may_fail
         words = rows.view(np.uint64)
         self._high = np.concatenate([words[:, Word.ADDRESS_A], words[:, Word.ADDRESS_B]])
         self._low = np.concatenate([words[:, Word.ADDRESS_A + 1], words[:, Word.ADDRESS_B + 1]])
@@ -45,16 +51,20 @@ class Conversations:
         """The addresses of both ends."""
         numbers, firsts = group(self._high, self._low)
         n_rows = len(self)
-        sent = np.concatenate([self.rows[:, Word.BYTES_A], self.rows[:, Word.BYTES_B]])
-        received = np.concatenate([self.rows[:, Word.BYTES_B], self.rows[:, Word.BYTES_A]])
+        bytes_a, bytes_b = self.rows[:, Word.BYTES_A], self.rows[:, Word.BYTES_B]
+        has_ip = np.ones(len(firsts), bool)
+        if self.has_arp:
+            bytes_a, bytes_b = bytes_a * ~self.is_arp, bytes_b * ~self.is_arp
+            has_ip = np.bincount(numbers[np.tile(~self.is_arp, 2)], minlength=len(firsts)) > 0
         a, b = numbers[:n_rows], numbers[n_rows:]
         counted = np.concatenate([a[self.is_counted], b[self.is_counted & (a != b)]])
         return Hosts(
             high=self._high[firsts].byteswap(),
             low=self._low[firsts].byteswap(),
-            sent_bytes=sums_of(numbers, sent, len(firsts)),
-            received_bytes=sums_of(numbers, received, len(firsts)),
+            sent_bytes=sums_of(numbers, np.concatenate([bytes_a, bytes_b]), len(firsts)),
+            received_bytes=sums_of(numbers, np.concatenate([bytes_b, bytes_a]), len(firsts)),
             conversations=np.bincount(counted, minlength=len(firsts)),
+            has_ip=has_ip,
             ends=numbers.reshape(2, n_rows),
         )
 
@@ -119,13 +129,15 @@ class Conversations:
     def has_failed(self) -> Bools:
         """Whether the originator asked for something and the responder never sent anything but RSTs.
 
-        Nothing can be said where both ends are one and the same, as with a ping of the host's own address.
+        Nothing can be said where both ends are one and the same, as with a ping of the host's own address or an ARP
+        announcement, nor where the originator has no address yet.
         """
         asked = self.has(ConversationFlag.ASKED_A, of_responder=False)
         answered = self.has(ConversationFlag.SENT_A, of_responder=True)
         src, dst, _ = self.ends_and_service
         is_itself = (src == dst) & (self.port(of_responder=False) == self.port(of_responder=True))
-        failed: Bools = self.is_counted & asked & ~answered & ~is_itself & ~self.hosts.is_group[dst]
+        cannot_be_answered = is_itself | self.hosts.is_group[dst] | self.hosts.is_nobody[src]
+        failed: Bools = self.may_fail & asked & ~answered & ~cannot_be_answered
         return failed
 
 
@@ -139,7 +151,8 @@ class Contacts:
         Hosts, port and protocol (see ``service_of``), failed conversations, those of them that were reset.
     sources, targets, failed_targets, max_ports, max_hosts : ndarray of int64, shape (n_sources,)
         Hosts that failed somewhere, most failed targets first; distinct targets of each, those it failed at, and
-        among these the most services of one host and the most hosts of one service.
+        among these the most services of one host and the most hosts of one service. What a host asked for by ARP is
+        an entry of its own, with ``max_ports`` 0.
     """
 
     src: Int64s
@@ -164,7 +177,7 @@ def contacts(conversations: Conversations) -> Contacts:
 
     A target counts as failed when a conversation with it failed and none of the same source was answered.
     """
-    chosen = np.flatnonzero(conversations.is_counted)
+    chosen = np.flatnonzero(conversations.may_fail)
     src, dst, service = (of_all[chosen] for of_all in conversations.ends_and_service)
     failed = conversations.has_failed[chosen]
     reset = failed & conversations.has(ConversationFlag.RESET_A, of_responder=True)[chosen]
@@ -175,11 +188,15 @@ def contacts(conversations: Conversations) -> Contacts:
     src, dst, service = src[firsts], dst[firsts], service[firsts]
     is_failed = (failures > 0) & (failures == tried)
     hosts = conversations.hosts
-    targets = np.bincount(src, minlength=len(hosts))
+    # As one who asks by ARP, a host is somebody else.
+    is_arp = service & 0xFF == NO_PROTOCOL
+    asker = src + is_arp * len(hosts)
+    n_askers = 2 * len(hosts) if conversations.has_arp else len(hosts)
+    targets = np.bincount(asker, minlength=n_askers)
     failed_at = np.flatnonzero(is_failed)
-    failed_targets = np.bincount(src[failed_at], minlength=len(hosts))
-    sources = hosts.top(failed_targets, MAX_CONTACTS)
-    listed = failed_at[_bounded(hosts, sources, src[failed_at], dst[failed_at], service[failed_at])]
+    failed_targets = np.bincount(asker[failed_at], minlength=n_askers)
+    sources = _ranked(hosts, failed_targets)
+    listed = failed_at[_bounded(hosts, sources, failed_targets, asker[failed_at], dst[failed_at], service[failed_at])]
     ranked = sources[:MAX_SCAN_SOURCES]
     return Contacts(
         src=src[listed],
@@ -187,11 +204,11 @@ def contacts(conversations: Conversations) -> Contacts:
         service=service[listed],
         conversations=failures[listed],
         resets=resets[listed],
-        sources=ranked,
+        sources=ranked % max(len(hosts), 1),
         targets=targets[ranked],
         failed_targets=failed_targets[ranked],
-        max_ports=_most(src[failed_at], dst[failed_at], len(hosts))[ranked],
-        max_hosts=_most(src[failed_at], service[failed_at], len(hosts))[ranked],
+        max_ports=_most(asker[failed_at], dst[failed_at], n_askers)[ranked] * (ranked < len(hosts)),
+        max_hosts=_most(asker[failed_at], service[failed_at], n_askers)[ranked],
     )
 
 
@@ -200,27 +217,33 @@ def pairs(left: Int64s, right: Int64s) -> UInt64s:
     return (left << 32 | right).view(np.uint64)
 
 
-def _most(src: Int64s, what: Int64s, n_hosts: int) -> Int64s:
-    """Return for each source how many rows the most frequent ``what`` has, shape (n_hosts,)."""
-    numbers, firsts = group(pairs(src, what), np.zeros(len(src), np.uint64))
-    most = np.zeros(n_hosts, np.int64)
-    np.maximum.at(most, src[firsts], np.bincount(numbers, minlength=len(firsts)))
+def _most(asker: Int64s, what: Int64s, n_askers: int) -> Int64s:
+    """Return for each source how many rows the most frequent ``what`` has, shape (n_askers,)."""
+    numbers, firsts = group(pairs(asker, what), np.zeros(len(asker), np.uint64))
+    most = np.zeros(n_askers, np.int64)
+    np.maximum.at(most, asker[firsts], np.bincount(numbers, minlength=len(firsts)))
     return most
 
 
-def _bounded(hosts: Hosts, sources: Int64s, src: Int64s, dst: Int64s, service: Int64s) -> Int64s:
+def _ranked(hosts: Hosts, failed_targets: Int64s) -> Int64s:
+    """Return the sources that failed somewhere, most failed targets first, equal ones by address."""
+    failed = np.flatnonzero(failed_targets)
+    host = failed % max(len(hosts), 1)
+    return failed[lowest(MAX_CONTACTS, -failed_targets[failed], hosts.high[host], hosts.low[host], failed)]
+
+
+def _bounded(hosts: Hosts, sources: Int64s, counts: Int64s, asker: Int64s, dst: Int64s, service: Int64s) -> Int64s:
     """Return which contacts are listed: source by source, of each the lowest addresses, ports and protocols."""
-    counts = np.bincount(src, minlength=len(hosts))
     shares = np.minimum(counts[sources], MAX_CONTACTS_PER_SOURCE)
     sources = sources[np.cumsum(shares) - shares < MAX_CONTACTS]
-    rank = np.full(len(hosts), -1, np.int64)
+    rank = np.full(len(counts), -1, np.int64)
     rank[sources] = np.arange(len(sources))
     is_large = counts > MAX_CONTACTS_PER_SOURCE
-    of_source = rank[src]
-    kept = [np.flatnonzero((of_source >= 0) & ~is_large[src])]
+    of_source = rank[asker]
+    kept = [np.flatnonzero((of_source >= 0) & ~is_large[asker])]
     keys = (hosts.high[dst], hosts.low[dst], service)
     for source in sources[is_large[sources]].tolist():
-        own = np.flatnonzero(src == source)
+        own = np.flatnonzero(asker == source)
         kept.append(own[lowest(MAX_CONTACTS_PER_SOURCE, *(key[own] for key in keys))])
     found = np.concatenate(kept)
     order = np.lexsort([key[found] for key in (*reversed(keys), of_source)])

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -15,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from schemas.errors import CaptureError, SpanwatchError
+from schemas.errors import CaptureError, CaptureNotFoundError, SpanwatchError
 from schemas.evidence import ANY_PROTOCOL, Ends, Extracted, Selection
 from streams.decode import NO_TIME_NS, decode
 from streams.files import open_capture
@@ -182,38 +181,81 @@ def extract(blocks: Iterable[FrameBlock], wanted: Selection, sink: BinaryIO) -> 
     return extraction.result
 
 
-def blocks_of(files: Iterable[Path], wanted: Selection) -> Iterator[FrameBlock]:
-    """Yield the frames of capture files, one behind the other; segments of a ring that cannot match are passed over.
+class Segments:
+    """The frames of capture files, one behind the other; segments of a ring that cannot match are passed over.
 
-    A single file must be readable; of several, one that has been deleted meanwhile is left out.
+    A single file must be readable. Of several, what cannot be read is left out and told: the ring deletes its oldest
+    segment whenever it begins a new one, which is no fault; anything else is.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The files, in order.
+    wanted : Selection
+        Says which segments may match.
+
+    Attributes
+    ----------
+    gone : int
+        Segments that had been deleted when their turn came.
+    unreadable : list of str
+        A sentence for each segment that could not be read to its end for another reason.
     """
-    paths = list(files)
-    for path in paths:
-        if len(paths) == 1:
-            with open_capture(path) as capture:
-                yield from capture.blocks(BLOCK_FRAMES)
+
+    def __init__(self, paths: Sequence[Path], wanted: Selection) -> None:
+        self.gone = 0
+        self.unreadable: list[str] = []
+        self._paths = paths
+        self._wanted = wanted
+
+    def blocks(self) -> Iterator[FrameBlock]:
+        """Yield the frames.
+
+        Raises
+        ------
+        CaptureError, OSError
+            A single file cannot be read.
+        """
+        for path in self._paths:
+            try:
+                if len(self._paths) > 1 and self._is_passed_over(path):
+                    continue
+                with open_capture(path) as capture:
+                    for block in capture.blocks(BLOCK_FRAMES):
+                        if len(self._paths) > 1 and block.ts_ns[0] > self._wanted.last_ns + SLACK_NS:
+                            return
+                        yield block
+            except (OSError, CaptureError) as error:
+                if len(self._paths) == 1:
+                    raise
+                self._leave_out(path, error)
+
+    def _is_passed_over(self, path: Path) -> bool:
+        """Return whether a segment ended too early, or has only just been begun."""
+        status = path.stat()
+        return not status.st_size or status.st_mtime_ns < self._wanted.first_ns - SLACK_NS
+
+    def _leave_out(self, path: Path, error: OSError | CaptureError) -> None:
+        if isinstance(error, FileNotFoundError | CaptureNotFoundError):
+            self.gone += 1
             return
-        with suppress(OSError, CaptureError):
-            if path.stat().st_mtime_ns < wanted.first_ns - SLACK_NS:
-                continue
-            with open_capture(path) as capture:
-                for block in capture.blocks(BLOCK_FRAMES):
-                    if block.ts_ns[0] > wanted.last_ns + SLACK_NS:
-                        return
-                    yield block
+        sentence = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{path} ")
+        self.unreadable.append(f"{path.name}: {sentence}")
 
 
 def main(arguments: list[str]) -> int:
     """Extract from the command line; print what came of it as JSON, or why nothing did."""
     selection, output, *files = arguments
     wanted = Selection.model_validate_json(selection)
+    segments = Segments([Path(file) for file in files], wanted)
     try:
         with Path(output).open("wb") as sink:
-            result = extract(blocks_of(map(Path, files), wanted), wanted, sink)
+            result = extract(segments.blocks(), wanted, sink)
     except (SpanwatchError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(result.model_dump_json() + "\n")
+    told = {"segments_gone": segments.gone, "segments_unreadable": segments.unreadable}
+    sys.stdout.write(result.model_copy(update=told).model_dump_json() + "\n")
     return 0
 
 

@@ -17,7 +17,6 @@ from streams.flow_state import (
     FIN_END,
     GOES_ON,
     HASH_WORD,
-    INTERIM_END,
     KEY_WORDS,
     LIVE,
     LIVE_SHIFT,
@@ -33,7 +32,16 @@ from streams.flow_state import (
     State,
     Written,
 )
-from streams.flow_table import FINGERPRINT, find_slot, is_interim_due, key_hash, quiet_end, take_slot, write_record
+from streams.flow_table import (
+    FINGERPRINT,
+    find_slot,
+    is_interim_due,
+    key_hash,
+    quiet_end,
+    take_slot,
+    write_interim,
+    write_record,
+)
 from streams.flow_update import add_packet, start_flow
 from streams.jit import kernel
 from streams.octets import bare
@@ -161,7 +169,7 @@ def _turn_over(
     """Write what is due of the flow of a packet, and end or complete it; return the row behind the records."""
     flow, clock_ns = state.flows[slot], state.counters[CLOCK]
     if is_interim_due(flow, state.counters[WINDOW]):
-        rows = write_record(state, written, rows, slot, INTERIM_END)
+        rows = write_interim(state, written, rows, slot)
     reason, cut = _ending(flow, packet, clock_ns - np.int64(state.keys[slot, CLOCK_WORD]), limits)
     if reason == GOES_ON:
         add_packet(flow, packet, limits.mode, is_turned == bool(flow.is_turned != 0), limits.activity_us)

@@ -65,6 +65,9 @@ def flow_rows(written: Written, mode: int) -> pa.RecordBatch:
         "bwd_packets": pa.array(flows["backward"]["packets"].astype(np.uint64)),
         "fwd_bytes": pa.array(flows["forward"]["wire_bytes"].astype(np.uint64)),
         "bwd_bytes": pa.array(flows["backward"]["wire_bytes"].astype(np.uint64)),
+        "since_frame": pa.array(np.maximum(flows["first_frame"], flows["told_frame"] + np.uint64(1))),
+        "new_fwd_packets": _new_packets(flows["forward"]),
+        "new_bwd_packets": _new_packets(flows["backward"]),
         "start_ns": pa.array(np.ascontiguousarray(flows["start_ns"])),
         "end_ns": pa.array(np.ascontiguousarray(flows["last_ns"])),
         "first_frame": pa.array(np.ascontiguousarray(flows["first_frame"])),
@@ -72,6 +75,10 @@ def flow_rows(written: Written, mode: int) -> pa.RecordBatch:
         "features": _vectors(flow_features(written, mode)),
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in FLOW_SCHEMA.names], schema=FLOW_SCHEMA)
+
+
+def _new_packets(sides: Records) -> pa.Array:
+    return pa.array((sides["packets"] - sides["told_packets"]).astype(np.uint64))
 
 
 def _addresses(octets: NDArray[np.uint8]) -> pa.Array:

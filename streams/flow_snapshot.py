@@ -24,7 +24,7 @@ from streams.flow_state import (
 from streams.flow_table import rebuild_table
 from streams.snapshots import Snapshot, Value
 
-KIND = "flow meter 1"
+KIND = "flow meter 2"
 """Raised with every change of the state's layout or of what its fields mean."""
 
 _CODEC = "zstd"

@@ -74,6 +74,7 @@ SIDE = np.dtype(
         ("run_packets", "u4"),
         ("bulk_packets", "u4"),
         ("bulks", "u4"),
+        ("told_packets", "u4"),  # those that an interim record has counted
     ],
     align=True,
 )
@@ -98,6 +99,7 @@ FLOW = np.dtype(
         ("window", "i8"),  # window of the capture's clock when its last packet came
         ("first_frame", "u8"),
         ("last_frame", "u8"),
+        ("told_frame", "u8"),  # last_frame of the interim record before; 0 without one
         ("fin", "u4"),  # packets with the flag, and so on
         ("syn", "u4"),
         ("rst", "u4"),

@@ -130,6 +130,18 @@ def is_interim_due(flow: Record, window: I64) -> bool:
 
 
 @kernel
+def write_interim(state: State, written: Written, row: I64, slot: I64) -> I64:
+    """Copy a flow out that goes on; what the next record has of new packets counts from here."""
+    row = write_record(state, written, row, slot, INTERIM_END)
+    flow = state.flows[slot]
+    flow.is_told = 1
+    flow.told_frame = flow.last_frame
+    flow.forward.told_packets = flow.forward.packets
+    flow.backward.told_packets = flow.backward.packets
+    return row
+
+
+@kernel
 def quiet_end(closing: I64, quiet_ns: I64, idle_ns: I64, linger_ns: I64) -> I64:
     """Return why a flow that was quiet for so long has ended, or GOES_ON."""
     if closing == GOES_ON:
@@ -190,8 +202,7 @@ def sweep(
         reason: I64 = closing
         if closing != ENDED:
             if is_interim_due(flow, counters[WINDOW]):
-                rows = write_record(state, written, rows, slot, INTERIM_END)
-                flow.is_told = 1
+                rows = write_interim(state, written, rows, slot)
             reason = quiet_end(closing, clock_ns - np.int64(state.keys[slot, CLOCK_WORD]), idle_ns, linger_ns)
             if reason == GOES_ON and (singles_before > 0 or others_before > 0):
                 before = singles_before if packets_of(flow) == 1 else others_before

@@ -116,7 +116,7 @@ def start_flow(flow: Record, packet: Record, mode: I64, is_forward: bool, is_tur
     flow.start_us = flow.last_us = flow.active_from_us = flow.active_to_us = packet.ts_us
     flow.iat_squares = 0
     flow.iat_max_us, flow.iat_min_us = -_FAR, _FAR
-    flow.first_frame = packet.frame
+    flow.first_frame, flow.told_frame = packet.frame, 0
     flow.fin = flow.syn = flow.rst = flow.ack = flow.cwr = flow.ece = 0
     flow.first_payload = packet.payload
     flow.first_flags = packet.flags
@@ -146,7 +146,7 @@ def _clear_side(side: Record, now_us: I64, window_bytes: I64) -> None:
     side.header_min = 0
     side.window_bytes = window_bytes
     side.bulk_start_us = side.bulk_last_us = side.run_payload = side.bulk_payload = side.bulk_us = 0
-    side.run_packets = side.bulk_packets = side.bulks = 0
+    side.run_packets = side.bulk_packets = side.bulks = side.told_packets = 0
 
 
 @kernel

@@ -16,7 +16,7 @@ _MAPPED = 0xFFFF
 
 @dataclass(frozen=True)
 class Hosts:
-    """The addresses of a window.
+    """The addresses of a window; bytes are those of IP packets.
 
     Parameters
     ----------
@@ -25,7 +25,9 @@ class Hosts:
     sent_bytes, received_bytes : ndarray of int64, shape (n_hosts,)
         Bytes on the wire.
     conversations : ndarray of int64, shape (n_hosts,)
-        Conversations it took part in.
+        Conversations it took part in, ARP left out.
+    has_ip : ndarray of bool, shape (n_hosts,)
+        Whether it sent or was sent IP packets. An address that only ARP speaks of is no host.
     ends : ndarray of int64, shape (2, n_rows)
         The host at end A and at end B of each conversation.
     """
@@ -35,6 +37,7 @@ class Hosts:
     sent_bytes: Int64s
     received_bytes: Int64s
     conversations: Int64s
+    has_ip: Bools
     ends: Int64s
 
     def __len__(self) -> int:
@@ -57,6 +60,15 @@ class Hosts:
         found: Bools = np.where(
             is_v4, (v4 >> np.uint64(28) == 0xE) | (v4 == 0xFFFFFFFF), self.high >> np.uint64(56) == 0xFF
         )
+        return found
+
+    @property
+    def is_nobody(self) -> Bools:
+        """Whether it is the unspecified address: who has none yet asks from there, and nobody can answer it.
+
+        RFC 5227, section 1.1 (ARP probes); RFC 4291, section 2.5.2.
+        """
+        found: Bools = (self.high == 0) & ((self.low == 0) | (self.low == _MAPPED << 32))
         return found
 
     def texts(self, numbers: Int64s) -> list[str]:

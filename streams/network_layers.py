@@ -15,6 +15,7 @@ from streams.fields import (
     DST_AT,
     ETHER_TYPE,
     FRAGMENT,
+    ICMP_TYPE,
     IP_HEADER_BYTES,
     PROTOCOL,
     SRC_AT,
@@ -35,6 +36,7 @@ _FIRST, _LATER = Fragment.FIRST.value, Fragment.LATER.value
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION = 0, 43, 44, 51
 _DESTINATION_OPTIONS, _MOBILITY, _HOST_IDENTITY, _SHIM6 = 60, 135, 139, 140
 _MAX_HEADER_BYTES = 65_535
+_MAX_OPERATION = 255
 
 
 @kernel
@@ -47,7 +49,7 @@ def set_addresses(size: int, source_at: int, destination_at: int, fields: Fields
 
 @kernel
 def read_arp(data: Octets, at: int, end: int, fields: Fields) -> int:
-    """Write the protocol addresses of an ARP packet; return its status."""
+    """Write operation and protocol addresses of an ARP packet; return its status."""
     if end - at < 8:
         return _TRUNCATED
     hardware_bytes, address_bytes = data[at + 4], data[at + 5]
@@ -55,6 +57,7 @@ def read_arp(data: Octets, at: int, end: int, fields: Fields) -> int:
     target_at = sender_at + address_bytes + hardware_bytes
     if target_at + address_bytes > end:
         return _TRUNCATED
+    fields[ICMP_TYPE] = min(be16(data, at + 6), _MAX_OPERATION)
     if be16(data, at + 2) == IPV4 and address_bytes == 4:
         set_addresses(4, sender_at, target_at, fields)
     return _OK

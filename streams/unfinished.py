@@ -2,6 +2,10 @@
 
 While a live capture runs, a file beside its recorded packets says so, with what its end would be made of. Whoever
 starts next on this machine sends the end of captures whose process is gone; until then their last windows stay open.
+
+``agents.leases`` ends captures, too: of any kind and machine, but only after a minute of silence. Here it is at once,
+with the capture's own clock, and before the next capture of the same port sends anything, so that a port's windows
+are judged in order.
 """
 
 from __future__ import annotations

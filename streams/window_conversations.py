@@ -68,7 +68,7 @@ class ConversationFlag(IntFlag):
     RESET_A = 1 << 6
     """Sent a RST."""
     ASKED_A = 1 << 8
-    """Sent what wants an answer: neither a RST, a SYN-ACK nor an ICMP reply or error."""
+    """Sent what wants an answer: neither a RST, a SYN-ACK, an ICMP reply or error, nor an ARP reply."""
     FIRST_A = 1 << 10
     """Sent the first packet."""
     SYN = 1 << 12

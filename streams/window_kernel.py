@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from schemas.enums import TcpAnalysis
+from schemas.packets import NO_PROTOCOL
 from schemas.protocols import TCP
 from streams.arrays import Bools, Int32s, Int64s, UInt8s, UInt16s, UInt32s, UInt64s
 from streams.conversation_rows import (
@@ -199,7 +200,8 @@ def sum_batch(
         slot = np.int64(columns.conversation[i])
         if slot < 0:
             continue
-        n_protocols = _add_to_key(protocol_records, newest_protocols, n_protocols, window, protocol, length)
+        if protocol != NO_PROTOCOL:
+            n_protocols = _add_to_key(protocol_records, newest_protocols, n_protocols, window, protocol, length)
         verdicts = columns.analysis[i]
         tcp_flags = np.int64(columns.tcp_flags[i])
         is_new_connection = verdicts & _REUSED_PORTS != 0 and tcp_flags & (SYN | ACK) == SYN

@@ -68,7 +68,7 @@ def _traffic(window: PartialWindow, hosts: Hosts) -> dict[str, Any]:
         "bytes": int(window.counts[Count.BYTES]),
         "first_ts_ns": window.first_ts_ns if has_packets else None,
         "last_ts_ns": window.last_ts_ns if has_packets else None,
-        "hosts": len(hosts),
+        "hosts": int(hosts.has_ip.sum()),
         "top_src_bytes": _talkers(hosts, hosts.sent_bytes),
         "top_dst_bytes": _talkers(hosts, hosts.received_bytes),
         "protocol_packets": _pairs(names, window.names.sums[:, 0]),
