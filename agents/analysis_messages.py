@@ -36,10 +36,11 @@ class AnalysisMessages:
         """Send what came of some windows."""
         _log_found(judged.anomalies)
         self.rows(ANOMALIES, judged.anomalies, AnalysisHeader(AnalysisKind.DATA, source, capture_id))
+        self.rows(ANOMALIES, judged.corrections, AnalysisHeader(AnalysisKind.CORRECTION, source, capture_id))
         self.rows(BASELINES, judged.baselines, AnalysisHeader(AnalysisKind.DATA, source, capture_id))
 
     def rows(self, topic: Topic, rows: pa.Table, header: AnalysisHeader) -> None:
-        """Send rows of anomalies or baselines; nothing when there are none."""
+        """Send rows of anomalies, corrections or baselines; nothing when there are none."""
         for start in range(0, rows.num_rows, MESSAGE_ROWS):
             self._send(topic, header, encode_table(rows.slice(start, MESSAGE_ROWS)))
 

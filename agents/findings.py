@@ -22,6 +22,13 @@ MAX_HOSTS = 16
 
 MAX_CONTRIBUTIONS = 10
 
+REFUTABLE = (
+    *("vertical_scan", "horizontal_scan", "slow_vertical_scan", "slow_horizontal_scan", "arp_sweep"),
+    *("connection_flood", "packet_flood", "distributed_flood", "brute_force", "flow_loss", "network_loss"),
+)
+"""Signals that late packets can refute: they are about what failed, or a share of what was seen. More packets do not
+refute a spike, and what counts windows in a row is not judged in a correction."""
+
 
 @dataclass(frozen=True)
 class View:

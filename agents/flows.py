@@ -71,7 +71,7 @@ class FlowsStage(PacketsStage[_OpenCapture]):
         Where flow records go.
     """
 
-    KIND = "flows stage 1"
+    KIND = "flows stage 2"
 
     def __init__(self, settings: Settings, sender: Sender) -> None:
         super().__init__(settings, FLOWS, sender)

@@ -14,13 +14,13 @@ from agents.baseline_rows import NETWORK_KINDS, Report, host_rows, network_rows
 from agents.baselines import Baselines, measured
 from agents.detectors import DETECTORS
 from agents.figures import Doubt
-from agents.findings import Finding, View
+from agents.findings import REFUTABLE, Finding, View
 from agents.incidents import Incidents
-from agents.memory import Memory
+from agents.memory import CORRECTED_NS, Memory
 from agents.observed import Observed, observed_windows
 from agents.state_bytes import dump_state, load_state
 from schemas.analysis import Generated
-from schemas.anomalies import ANOMALY_SCHEMA
+from schemas.anomalies import ANOMALY_SCHEMA, CORRECTION_SCHEMA
 from schemas.baselines import BASELINE_SCHEMA
 from schemas.enums import AnomalyType, BaselineKind
 from schemas.errors import WireError
@@ -59,10 +59,13 @@ class Judged:
         Rows with ``ANOMALY_SCHEMA``, in the order of windows.
     baselines : pyarrow.Table
         Rows with ``BASELINE_SCHEMA``: the baselines as they stood after a window, now and then and at the end.
+    corrections : pyarrow.Table
+        Rows with ``CORRECTION_SCHEMA``: what was said before of these windows no longer counts.
     """
 
     anomalies: pa.Table
     baselines: pa.Table
+    corrections: pa.Table
 
 
 class Judge:
@@ -70,7 +73,8 @@ class Judge:
 
     The result does not depend on how the windows are cut into tables. A window that comes again with more packets (a
     late correction) is judged again, by what is usual now, and not learnt again: what is still found has the same
-    ``anomaly_id`` and a higher version; what is not found any more stays as it was, since somebody was told.
+    ``anomaly_id`` and a higher version. Of what is not found any more, ``REFUTABLE`` no longer counts, unless the
+    window lies too far back to be judged in full.
 
     Parameters
     ----------
@@ -118,6 +122,7 @@ class Judge:
         """
         anomalies: list[dict[str, Any]] = []
         baselines: list[dict[str, Any]] = []
+        corrections: list[dict[str, Any]] = []
         for window in observed_windows(rows):
             self._check_window_size(window)
             is_correction = window.window_id <= self._through.get(window.capture_id, -1)
@@ -127,12 +132,13 @@ class Judge:
             at_most = self.thresholds.anomalies_per_signal
             anomalies += anomaly_rows(window, self.run_id, findings, self._incidents, at_most)
             if is_correction:
+                corrections += self._correction(window)
                 continue
             self._incidents.close_old(window)
             self._advance(window)
             if not (is_live and window.window_id == 0):
                 baselines += self._learn(window, findings)
-        return _judged(anomalies, baselines)
+        return _judged(anomalies, baselines, corrections)
 
     def end(self, capture_id: str) -> Judged:
         """Return the baselines as they stand at the end of a capture, and forget the capture."""
@@ -171,6 +177,14 @@ class Judge:
         )
         hosts = list(self.baselines.hosts) if BaselineKind.BANDWIDTH in chosen else []
         return pa.Table.from_pylist(self._report(chosen, hosts, "generated"), schema=BASELINE_SCHEMA)
+
+    def _correction(self, window: Observed) -> list[dict[str, Any]]:
+        """Return the row that says that a window was judged anew; none when what it was judged by is forgotten."""
+        behind = self._through[window.capture_id] - window.window_id
+        if behind * window.window_ns > CORRECTED_NS:
+            return []
+        row = {name: getattr(window, name) for name in ("capture_id", "window_id", "version")}
+        return [{**row, "signals": list(REFUTABLE)}]
 
     def _check_window_size(self, window: Observed) -> None:
         if self._window_ns not in (0, window.window_ns):
@@ -271,7 +285,11 @@ def _falsified(finding: Finding) -> Iterable[BaselineKind]:
     return () if finding.signal == "host_spike" else _CONCERNED[finding.type]
 
 
-def _judged(anomalies: list[dict[str, Any]], baselines: list[dict[str, Any]]) -> Judged:
+def _judged(
+    anomalies: list[dict[str, Any]], baselines: list[dict[str, Any]], corrections: Sequence[dict[str, Any]] = ()
+) -> Judged:
     return Judged(
-        pa.Table.from_pylist(anomalies, schema=ANOMALY_SCHEMA), pa.Table.from_pylist(baselines, schema=BASELINE_SCHEMA)
+        pa.Table.from_pylist(anomalies, schema=ANOMALY_SCHEMA),
+        pa.Table.from_pylist(baselines, schema=BASELINE_SCHEMA),
+        pa.Table.from_pylist(list(corrections), schema=CORRECTION_SCHEMA),
     )

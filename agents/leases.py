@@ -1,4 +1,8 @@
-"""Ends captures whose process is gone: a capture runs only as long as it says so."""
+"""Ends captures whose process is gone: a capture runs only as long as it says so.
+
+For whatever nobody else ends: a file's capture that was killed, a machine that is gone, a port that is not captured
+from again. A port that is, is dealt with at once by ``streams.unfinished``.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,11 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from agents.app import FaustApp
 from agents.sender import Sender
-from infra.kafka import client_config, producer, topic_partitions
+from infra.kafka import client_config, producer
 from infra.settings import Settings
 from infra.store import Store
 from infra.topic_reader import octets
+from infra.topics import topic_partitions
 from schemas.captures import CaptureEvent, CaptureRow
 from schemas.enums import BatchKind, CaptureState
 from schemas.errors import BrokerError, SpanwatchError

@@ -10,6 +10,10 @@ from schemas.thresholds import Thresholds
 
 MINUTE_NS = 60_000_000_000
 
+CORRECTED_NS = MINUTE_NS
+"""How far behind the newest window another one is still judged again in full: for so long more than any rule looks back
+is everything remembered."""
+
 MAX_REPORTED = 4_096
 """Old connections remembered as reported; those reported longest ago are forgotten first."""
 
@@ -22,6 +26,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.attempts = Attempts()
+        self.arp_attempts = Attempts(of_arp=True)
         self.begun = Begun()
         self.reported: dict[str, float] = {}
         """Age at which a connection was last reported, s, by flow."""
@@ -36,8 +41,10 @@ class Memory:
 
     def take(self, window: Observed, thresholds: Thresholds, *, is_correction: bool) -> None:
         """Take a window in, before it is judged."""
-        self.attempts.take(window, round(max(thresholds.slow_scan_s, thresholds.port_scan_s) * 1e9))
-        self.begun.take(window, MINUTE_NS)
+        longest_s = max(thresholds.slow_scan_s, thresholds.port_scan_s)
+        for attempts, seconds in ((self.attempts, longest_s), (self.arp_attempts, thresholds.port_scan_s)):
+            attempts.take(window, round(seconds * 1e9) + CORRECTED_NS, is_correction=is_correction)
+        self.begun.take(window, MINUTE_NS + CORRECTED_NS)
         if is_correction or window.records < thresholds.protocol_anomaly_min_packets or window.is_sampled:
             return
         seen = window.protocol_packets
@@ -54,6 +61,7 @@ class Memory:
         """Return everything as JSON values, for ``restore``."""
         return {
             "attempts": self.attempts.state(),
+            "arp_attempts": self.arp_attempts.state(),
             "begun": self.begun.state(),
             "reported": self.reported,
             "runs": [self.quiet_windows, self.slow_windows],
@@ -66,6 +74,8 @@ class Memory:
         """Return what ``state`` was taken of."""
         memory = cls()
         memory.attempts, memory.begun = Attempts.restore(state["attempts"]), Begun.restore(state["begun"])
+        # State of the version before has none: what a minute of ARP asked for is all there is to lose.
+        memory.arp_attempts = Attempts.restore(state.get("arp_attempts", [[], []]), of_arp=True)
         memory.reported, memory.absent = dict(state["reported"]), dict(state["absent"])
         memory.quiet_windows, memory.slow_windows = state["runs"]
         memory.off = dict(state["off"])

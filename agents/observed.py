@@ -8,6 +8,8 @@ from typing import Any, TypedDict
 
 import pyarrow as pa
 
+from schemas.packets import NO_PROTOCOL
+
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 
 
@@ -109,6 +111,8 @@ class Observed:
         Estimates; ``records`` is what was counted.
     rtt_ms : float or None
         Mean round trip, ms; None when none was measured.
+    scan_sources, contacts : tuple
+        What failed over IP; ``arp_sources`` and ``arp_contacts`` are the entries of those columns about ARP.
     """
 
     capture_id: str
@@ -132,6 +136,8 @@ class Observed:
     hosts: tuple[Host, ...] = ()
     scan_sources: tuple[ScanSource, ...] = ()
     contacts: tuple[Contact, ...] = ()
+    arp_sources: tuple[ScanSource, ...] = ()
+    arp_contacts: tuple[Contact, ...] = ()
     service_clients: tuple[ServiceClient, ...] = ()
     responders: tuple[Responder, ...] = ()
     conversations: tuple[Conversation, ...] = ()
@@ -206,8 +212,10 @@ def _observed(row: dict[str, Any]) -> Observed:
         age_max_s=_seconds(row["age_max_ns"]),
         protocol_packets=dict(row["protocol_packets"]),
         hosts=tuple(row["host_traffic"]),
-        scan_sources=tuple(row["scan_sources"]),
-        contacts=tuple(row["contacts"]),
+        scan_sources=tuple(source for source in row["scan_sources"] if source["max_ports"]),
+        contacts=tuple(contact for contact in row["contacts"] if contact["protocol"] != NO_PROTOCOL),
+        arp_sources=tuple(source for source in row["scan_sources"] if not source["max_ports"]),
+        arp_contacts=tuple(contact for contact in row["contacts"] if contact["protocol"] == NO_PROTOCOL),
         service_clients=tuple(row["service_clients"]),
         responders=tuple(row["responders"]),
         conversations=tuple(row["conversations"]),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from agents.observed import TCP, UDP, Observed
+from agents.observed import TCP, UDP, Contact, Observed, ScanSource
 
 Target: TypeAlias = tuple[str, int, int]
 """Address, port and protocol."""
@@ -63,27 +63,51 @@ class Attempts:
     """Targets that sources failed to reach, by the window they last failed in.
 
     Taking the same window in again changes nothing, so a corrected window may be.
+
+    Parameters
+    ----------
+    of_arp : bool
+        Whether it keeps what was asked for by ARP, instead of what was tried over IP.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_arp: bool = False) -> None:
+        self._of_arp = of_arp
         self._targets: dict[str, dict[Target, int]] = {}
         self._counts: dict[str, dict[int, tuple[int, int, int, int]]] = {}
         """By source and start of the window: targets, failed ones, most ports of a host, most hosts on a port."""
 
-    def take(self, window: Observed, horizon_ns: int) -> None:
+    def take(self, window: Observed, horizon_ns: int, *, is_correction: bool = False) -> None:
         """Take a window's failures in, and forget what is older than ``horizon_ns``."""
-        listed = {source["src_ip"] for source in window.scan_sources}
-        for contact in window.contacts:
+        sources, contacts = self._seen_in(window)
+        if is_correction:
+            self._take_back(window.start_ns)
+        listed = {source["src_ip"] for source in sources}
+        for contact in contacts:
             is_traceroute = contact["protocol"] == UDP and contact["dst_port"] in _TRACEROUTE_PORTS
             if contact["src_ip"] in listed and not is_traceroute:
                 targets = self._targets.setdefault(contact["src_ip"], {})
                 target = (contact["dst_ip"], contact["dst_port"], contact["protocol"])
                 newest = max(targets.pop(target, window.start_ns), window.start_ns)
                 targets[target] = newest
-        for source in window.scan_sources:
+        for source in sources:
             counts = (source["targets"], source["failed_targets"], source["max_ports"], source["max_hosts"])
             self._counts.setdefault(source["src_ip"], {})[window.start_ns] = counts
         self._forget(window.start_ns - horizon_ns)
+
+    def _take_back(self, start_ns: int) -> None:
+        """Forget what a window said before it was corrected: late answers make failures good."""
+        for source, counts in list(self._counts.items()):
+            if counts.pop(start_ns, None) is None:
+                continue
+            targets = self._targets.get(source, {})
+            self._targets[source] = {target: last_ns for target, last_ns in targets.items() if last_ns != start_ns}
+            if not counts:
+                del self._counts[source], self._targets[source]
+
+    def _seen_in(self, window: Observed) -> tuple[Sequence[ScanSource], Sequence[Contact]]:
+        if self._of_arp:
+            return window.arp_sources, window.arp_contacts
+        return window.scan_sources, window.contacts
 
     def failed_share(self, source: str, since_ns: int) -> float:
         """Return the share of a source's targets that failed, over its windows since a time."""
@@ -149,9 +173,9 @@ class Attempts:
         return [targets, counts]
 
     @classmethod
-    def restore(cls, state: list[Any]) -> Attempts:
+    def restore(cls, state: list[Any], *, of_arp: bool = False) -> Attempts:
         """Return what ``state`` was taken of."""
-        attempts = cls()
+        attempts = cls(of_arp=of_arp)
         targets, counts = state
         attempts._targets = {source: {(a, p, q): at for a, p, q, at in kept} for source, kept in targets}
         attempts._counts = {source: {at: (a, b, c, d) for at, a, b, c, d in kept} for source, kept in counts}

@@ -12,18 +12,21 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from agents.app import Event, FaustApp, Received, Stream, add_agent
+from agents.honeypots import honeypot_inserts
 from agents.merge import LEDGER_ROWS
+from agents.model_storage import ModelStorage
 from infra.settings import Settings
 from infra.store import Store
 from schemas.analysis import RUN_SCHEMA, RunRow
-from schemas.anomalies import ANOMALY_SCHEMA
+from schemas.anomalies import ANOMALY_SCHEMA, CORRECTION_SCHEMA
 from schemas.baselines import BASELINE_SCHEMA
 from schemas.captures import CAPTURE_SCHEMA, LEDGER_SCHEMA, CaptureEvent, LedgerRow
+from schemas.classifications import CLASSIFICATION_SCHEMA, STORED_CLASSIFICATION_SCHEMA
 from schemas.enums import AnalysisKind, BatchKind, Hop
 from schemas.errors import StoreError, WireError
 from schemas.flows import FLOW_SCHEMA, STORED_FLOW_SCHEMA
 from schemas.packets import STORED_PACKET_SCHEMA, first_event_id
-from schemas.topics import ANOMALIES, BASELINES, CAPTURES, FLOWS, PACKETS, WINDOWS, Topic
+from schemas.topics import ANOMALIES, BASELINES, CAPTURES, CLASSIFICATIONS, FLOWS, MODELS, PACKETS, WINDOWS, Topic
 from schemas.windows import WINDOW_SCHEMA
 from streams.wire import AnalysisHeader, BatchHeader, decode_packets, decode_table
 
@@ -55,10 +58,10 @@ def stored_batch(batch: pa.RecordBatch, capture_id: str, partition: int, offset:
     return pa.RecordBatch.from_arrays(columns, schema=STORED_PACKET_SCHEMA)
 
 
-def stored_flows(batch: pa.RecordBatch, capture_id: str) -> pa.RecordBatch:
-    """Return a batch of flow records as rows of ``flows``."""
+def stored_of_capture(batch: pa.RecordBatch, capture_id: str, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch as rows of a table whose first column says which capture it is of."""
     columns = [_repeated(capture_id, batch.num_rows), *batch.columns]
-    return pa.RecordBatch.from_arrays(columns, schema=STORED_FLOW_SCHEMA)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _repeated(text: str, n_rows: int) -> pa.DictionaryArray:
@@ -97,19 +100,29 @@ class StorageStage:
 
     def flows(self, message: Received) -> None:
         """Store flow records, or the ledger of a partition whose flows have all been told."""
+        self._store_of_capture(message, "flows", FLOW_SCHEMA, STORED_FLOW_SCHEMA)
+
+    def classifications(self, message: Received) -> None:
+        """Store verdicts, or the ledger of a partition whose flows have all been judged."""
+        self._store_of_capture(message, "classifications", CLASSIFICATION_SCHEMA, STORED_CLASSIFICATION_SCHEMA)
+
+    def _store_of_capture(self, message: Received, table: str, sent: pa.Schema, stored: pa.Schema) -> None:
+        """Store the rows of one partition of a capture, or the ledger at their end."""
         header = BatchHeader.from_kafka(message.headers)
         if header.kind is BatchKind.DATA:
-            for batch in decode_table(message.body, FLOW_SCHEMA).combine_chunks().to_batches():
+            for batch in decode_table(message.body, sent).combine_chunks().to_batches():
                 token = f"{header.capture_id}:{message.partition}:{header.seq}"
-                self._store.insert("flows", stored_flows(batch, header.capture_id), token)
+                self._store.insert(table, stored_of_capture(batch, header.capture_id, stored), token)
         elif header.kind is BatchKind.END:
             self._store_ledger(LEDGER_ROWS.validate_json(message.body))
 
     def anomalies(self, message: Received) -> None:
-        """Store anomalies, where a run stands, or the ledger of a capture that has been judged to its end."""
+        """Store anomalies, corrections, where a run stands, or the ledger of a capture judged to its end."""
         header = AnalysisHeader.from_kafka(message.headers)
         if header.kind is AnalysisKind.DATA:
             self._store.insert("anomalies", decode_table(message.body, ANOMALY_SCHEMA), str(message))
+        elif header.kind is AnalysisKind.CORRECTION:
+            self._store.insert("corrections", decode_table(message.body, CORRECTION_SCHEMA), str(message))
         elif header.kind is AnalysisKind.RUN:
             run = _model(RunRow, message.body)
             row = pa.Table.from_pylist([run.model_dump(mode="json")], schema=RUN_SCHEMA)
@@ -165,9 +178,12 @@ def add_storage_agents(app: FaustApp, settings: Settings, store: Store) -> None:
         (PACKETS, stage.packets),
         (WINDOWS, stage.windows),
         (FLOWS, stage.flows),
+        (CLASSIFICATIONS, stage.classifications),
         (ANOMALIES, stage.anomalies),
         (BASELINES, stage.baselines),
         (CAPTURES, stage.captures),
+        *honeypot_inserts(store),
+        (MODELS, ModelStorage(store).keep),
     )
     for topic, insert in inserts:
         add_agent(app, settings, topic, _storing(insert), f"store-{topic.name}")

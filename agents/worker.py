@@ -5,9 +5,11 @@ from __future__ import annotations
 from agents.analysis import add_analysis_agents
 from agents.app import FaustApp, make_app
 from agents.capture import add_capture_agent
+from agents.classification import add_classification_agent
 from agents.flows import add_flows_agent
 from agents.leases import add_reaper
 from agents.merge import add_merge_agent
+from agents.model_drift import add_drift_watch
 from agents.storage import add_storage_agents
 from agents.windows import add_windows_agent
 from infra.kafka import producer
@@ -19,7 +21,11 @@ from schemas.topics import (
     BASELINES,
     CAPTURE_REQUESTS,
     CAPTURES,
+    CLASSIFICATIONS,
     FLOWS,
+    HONEYPOT_DEAD_LETTERS,
+    HONEYPOT_LOGS,
+    MODELS,
     PACKETS,
     STORAGE_GROUP,
     WINDOW_PARTIALS,
@@ -29,8 +35,19 @@ from schemas.topics import (
 )
 
 READS: dict[str, tuple[Topic, ...]] = {
-    WORKER_GROUP: (CAPTURE_REQUESTS, PACKETS, WINDOW_PARTIALS, WINDOWS, ANALYSIS_REQUESTS),
-    STORAGE_GROUP: (PACKETS, WINDOWS, FLOWS, ANOMALIES, BASELINES, CAPTURES),
+    WORKER_GROUP: (CAPTURE_REQUESTS, PACKETS, FLOWS, WINDOW_PARTIALS, WINDOWS, ANALYSIS_REQUESTS),
+    STORAGE_GROUP: (
+        PACKETS,
+        WINDOWS,
+        FLOWS,
+        CLASSIFICATIONS,
+        ANOMALIES,
+        BASELINES,
+        CAPTURES,
+        MODELS,
+        HONEYPOT_LOGS,
+        HONEYPOT_DEAD_LETTERS,
+    ),
 }
 """What each application reads, by consumer group."""
 
@@ -42,6 +59,7 @@ def make_worker(settings: Settings) -> FaustApp:
     add_capture_agent(app, settings, sink)
     add_windows_agent(app, settings, sink)
     add_flows_agent(app, settings, sink)
+    add_classification_agent(app, settings, sink)
     add_merge_agent(app, settings, sink)
     add_analysis_agents(app, settings, sink)
     return app
@@ -52,4 +70,5 @@ def make_storage(settings: Settings, store: Store) -> FaustApp:
     app = make_app(settings, STORAGE_GROUP)
     add_storage_agents(app, settings, store)
     add_reaper(app, settings, store)
+    add_drift_watch(app, store)
     return app

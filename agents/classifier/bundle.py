@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import io
+import json
 import pickle
+import zipfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,18 +14,18 @@ import numpy as np
 import torch
 
 from agents.classifier.calibration import Calibration
-from agents.classifier.features import feature_schema_hash
+from agents.classifier.graphs import reasons_graph, serving_graph
 from agents.classifier.network import Architecture, DuelingNetwork
 from agents.classifier.scaler import Scaler
+from infra import model_bundle
+from infra.settings import SHIPPED_MODEL
 from schemas.classes import CLASS_NAMES
 from schemas.errors import ModelError
-from schemas.flows import FEATURE_NAMES
+from schemas.features import feature_schema_hash
+from schemas.flows import FEATURE_NAMES, N_FEATURES
 
 FORMAT = 1
 """Raised when a bundle's keys change their meaning."""
-
-SHIPPED = Path(__file__).parent / "model" / "dqn.pt"
-"""The model that comes with the project."""
 
 _KEYS = ("weights", "mean", "scale", "features", "feature_schema", "classes", "temperature", "width", "about")
 
@@ -70,16 +72,18 @@ class Bundle:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all numbers that decide a verdict, 12 digits of it."""
-        digest = hashlib.sha256(np.float64(self.calibration.temperature).tobytes())
-        for tensor in [*self.network.state_dict().values()]:
-            digest.update(tensor.numpy().tobytes())
-        digest.update(self.scaler.mean.tobytes() + self.scaler.scale.tobytes())
-        return digest.hexdigest()[:12]
+        return model_bundle.fingerprint_of(self.calibration.temperature, [*self._numbers().values()])
 
     def save(self, path: Path) -> None:
         """Write it to a file, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".new")
+        fresh.write_bytes(self.to_bytes())
+        fresh.replace(path)
+
+    def to_bytes(self) -> bytes:
+        """Return the file: what PyTorch reads, and what the service reads without it (``infra.model_bundle``)."""
+        buffer = io.BytesIO()
         torch.save(
             {
                 "format": FORMAT,
@@ -93,12 +97,51 @@ class Bundle:
                 "width": self.architecture.width,
                 "about": asdict(self.about),
             },
-            fresh,
+            buffer,
         )
-        fresh.replace(path)
+        with zipfile.ZipFile(buffer, "a") as archive:
+            root = archive.namelist()[0].partition("/")[0]
+            self._check_records(archive, root)
+            for name, content in self._serving_records().items():
+                # Without the time of day: the same model is the same file.
+                archive.writestr(zipfile.ZipInfo(f"{root}/{name}"), content)
+        return buffer.getvalue()
+
+    def _numbers(self) -> dict[str, bytes]:
+        """Return all that was learned, in the order in which PyTorch writes it."""
+        tensors = {name: tensor.cpu().numpy() for name, tensor in self.network.state_dict().items()}
+        return {
+            name: np.ascontiguousarray(values, "<f4").tobytes()
+            for name, values in (tensors | {"mean": self.scaler.mean, "scale": self.scaler.scale}).items()
+        }
+
+    def _check_records(self, archive: zipfile.ZipFile, root: str) -> None:
+        """Make sure that PyTorch's records are what the service takes them for."""
+        for place, (name, numbers) in enumerate(self._numbers().items()):
+            if archive.read(f"{root}/data/{place}") != numbers:
+                raise ModelError(f"This version of PyTorch does not write {name} where the service looks for it.")
+
+    def _serving_records(self) -> dict[str, bytes]:
+        shapes = {name: list(tensor.shape) for name, tensor in self.network.state_dict().items()}
+        facts = {
+            "format": model_bundle.FORMAT,
+            "fingerprint": self.fingerprint,
+            "features": list(FEATURE_NAMES),
+            "feature_schema": feature_schema_hash(),
+            "classes": list(CLASS_NAMES),
+            "temperature": self.calibration.temperature,
+            "numbers": [*shapes.items(), ("mean", [N_FEATURES]), ("scale", [N_FEATURES])],
+            "epochs": self.about.n_epochs,
+            **asdict(self.about),
+        }
+        return {
+            model_bundle.FACTS: json.dumps(facts, ensure_ascii=False).encode(),
+            model_bundle.SERVING: serving_graph(self.network),
+            model_bundle.REASONS: reasons_graph(self.network),
+        }
 
     @classmethod
-    def load(cls, path: Path = SHIPPED) -> Bundle:
+    def load(cls, path: Path = SHIPPED_MODEL) -> Bundle:
         """Read a bundle; nothing in the file is executed.
 
         Raises
@@ -108,7 +151,7 @@ class Bundle:
             not those of the contract, in whatever order.
         """
         content = _content(path)
-        _check_features(path, content)
+        model_bundle.check_features(content["features"], content["feature_schema"], str(path))
         architecture = Architecture(width=int(content["width"]))
         network = DuelingNetwork(architecture)
         try:
@@ -138,19 +181,6 @@ def _content(path: Path) -> dict[str, Any]:
     if missing:
         raise ModelError(f"{path} lacks {', '.join(missing)}.")
     return content
-
-
-def _check_features(path: Path, content: dict[str, Any]) -> None:
-    theirs, ours = list(content["features"]), list(FEATURE_NAMES)
-    if theirs != ours:
-        if len(theirs) != len(ours):
-            raise ModelError(f"The model {path} expects {len(theirs)} features; this version makes {len(ours)}.")
-        place = next(place for place, pair in enumerate(zip(theirs, ours, strict=True)) if pair[0] != pair[1])
-        raise ModelError(
-            f"The model {path} expects {theirs[place]!r} as feature {place + 1}; this version makes {ours[place]!r}."
-        )
-    if content["feature_schema"] != feature_schema_hash():
-        raise ModelError(f"The model {path} expects the same features in other units than this version's.")
 
 
 def _in_contract_order(path: Path, content: dict[str, Any]) -> dict[str, torch.Tensor]:

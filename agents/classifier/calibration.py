@@ -26,7 +26,12 @@ class Calibration:
     temperature: float
 
     @classmethod
-    def fit(cls, q_values: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Calibration:
+    def fit(
+        cls,
+        q_values: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float64] | None = None,
+    ) -> Calibration:
         """Learn the temperature under which labels are likeliest, on flows that did not train the network.
 
         Labels are softened as Platt (1999) does, by 1 in n + 2: n flows without a mistake do not prove certainty.
@@ -35,13 +40,17 @@ class Calibration:
         ----------
         q_values : array (n_flows, 15)
         labels : array (n_flows,)
+        weights : array (n_flows,), optional
+            How much each counts; all alike unless given.
         """
         softening = 1 / (len(labels) + 2)
+        weights = np.ones(len(labels)) if weights is None else weights
 
         def loss(log_temperature: float) -> float:
             logs = _log_softmax(q_values / np.exp(log_temperature))
             right = logs[np.arange(len(labels)), labels]
-            return float(-((1 - softening) * right + softening * logs.mean(axis=1)).mean())
+            losses = -((1 - softening) * right + softening * logs.mean(axis=1))
+            return float(np.average(losses, weights=weights))
 
         found = minimize_scalar(loss, bounds=(np.log(COOLEST), np.log(HOTTEST)), method="bounded")
         return cls(float(np.exp(found.x)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -96,7 +97,8 @@ def train_command(
 ) -> None:
     """Train a model on FILES of labelled flows, and write its bundle and learning curve.
 
-    FILES are Parquet or CSV, with the columns of CICIDS2017 as published or as corrected.
+    FILES are Parquet or CSV with the columns of CICIDS2017 as published or as corrected, records of our own flow meter
+    with a column that labels them, or captures with their label files beside them; several are mixed.
     """
     try:
         given = {name: number for name, number in numbers.items() if number is not None}
@@ -117,7 +119,7 @@ def _train(
     from agents.classifier.training import TrainingPlan
 
     plan = TrainingPlan(**options)  # type: ignore[arg-type]
-    flows = load_flows(files)
+    flows = load_flows(files, with_interim=True)
     _tell(flows)
     with _Epochs(plan.epochs) as shown:
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -154,58 +156,86 @@ def _packed(fitted: Fitted, flows: LabelledFlows, version: str) -> Any:
 @click.command("evaluate")
 @_FILES
 @click.option("--model", type=click.Path(path_type=Path, dir_okay=False), help="A bundle; the shipped one unless told.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path, exists=True), help="What whole captures are: CSV of file, class, tool."
+)
+@click.option(
+    "--unseen",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="With --page: flows of our own that no model was trained on; several.",
+)
 @click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the full report here.")
 @click.option("--quick", is_flag=True, help="With --page: the main split only, one seed.")
 @click.option("--again", is_flag=True, help="With --page: from the figures that an earlier run has left beside it.")
 @click.option("--threads", type=click.IntRange(1), help="Threads to use; all processors unless told.")
 def evaluate_command(
-    files: tuple[Path, ...], model: Path | None, page: Path | None, quick: bool, again: bool, threads: int | None
+    files: tuple[Path, ...],
+    model: Path | None,
+    labels: Path | None,
+    unseen: tuple[Path, ...],
+    page: Path | None,
+    quick: bool,
+    again: bool,
+    threads: int | None,
 ) -> None:
-    """Judge a model on FILES of labelled flows.
+    """Judge a model on FILES of labelled flows, which are what `train` reads.
 
-    Without --page: what the model says of these flows, which should not be those it was trained on. With --page: its
-    recipe, trained on the earlier flows and judged on the later ones beside trees, over seeds and splits.
+    Without --page: what the model says of these flows, which should not be those it was trained on; by program, where
+    the files name it. With --page: its recipe, trained on the earlier flows and judged on the later ones beside trees,
+    over seeds and splits, and on the flows that are --unseen.
     """
     _use_threads(threads)
     try:
         if page is None:
-            _judge(files, model)
+            _judge(files, model, labels)
         else:
-            _report(files, model, page, quick, again)
+            _report(files, model, page, unseen, quick, again)
     except SpanwatchError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _judge(files: tuple[Path, ...], model: Path | None) -> None:
-    from agents.classifier.bundle import SHIPPED
+def _judge(files: tuple[Path, ...], model: Path | None, labels: Path | None) -> None:
+    from agents.classifier.by_tool import scores_by_tool
+    from agents.classifier.captures import read_whole_labels
     from agents.classifier.dataset import load_flows
-    from agents.classifier.predict import Classifier
-    from agents.classifier.report import scores_table
+    from agents.classifier.report import scores_table, tools_table
     from agents.classifier.scores import scores
+    from infra.model_runtime import Model
+    from infra.settings import SHIPPED_MODEL
 
-    classifier, flows = Classifier.load(model or SHIPPED), load_flows(files)
+    served = Model.load(model or SHIPPED_MODEL)
+    flows = load_flows(files, whole=read_whole_labels(labels) if labels else None)
     _tell(flows)
-    if flows.digest == classifier.bundle.about.data_sha256:
+    if flows.digest == served.facts.data_sha256:
         notes.print("[yellow]The model was trained on these very flows: this says nothing about others.[/yellow]")
-    out.print(Markdown(scores_table(scores(flows.labels, classifier.predict(flows.features).probabilities))))
+    named = served.predict(flows.features)
+    out.print(Markdown(scores_table(scores(flows.labels, named.probabilities))))
+    if flows.tools.astype(bool).any():
+        out.print(Markdown(tools_table({"": scores_by_tool(flows, named.classes)})))
 
 
-def _report(files: tuple[Path, ...], model: Path | None, page: Path, quick: bool, again: bool) -> None:
-    from agents.classifier.bundle import SHIPPED, Bundle
+def _report(
+    files: tuple[Path, ...], model: Path | None, page: Path, unseen: tuple[Path, ...], quick: bool, again: bool
+) -> None:
+    from agents.classifier.bundle import Bundle
     from agents.classifier.dataset import load_flows
     from agents.classifier.experiments import Questions, investigate, load_findings, save_findings
     from agents.classifier.report import write_report
     from agents.classifier.training import TrainingPlan
+    from infra.settings import SHIPPED_MODEL
 
     plan = TrainingPlan()
     figures = page.with_suffix("") / "figures.json"
+    others = load_flows(unseen) if unseen else None
     if not again:
-        flows = load_flows(files)
+        flows = load_flows(files, with_interim=True)
         _tell(flows)
         questions = Questions(other_fractions=(), n_seeds=1, ablates=False) if quick else Questions()
+        questions = replace(questions, unseen=others)
         figures.parent.mkdir(parents=True, exist_ok=True)
         with _Epochs(plan.epochs) as shown:
             investigate(flows, plan, questions, shown.show, shown.say, partial(save_findings, path=figures))
-    path = model or SHIPPED
-    write_report(load_findings(figures), plan, Bundle.load(path) if path.exists() else None, page)
+    path = model or SHIPPED_MODEL
+    write_report(load_findings(figures), plan, Bundle.load(path) if path.exists() else None, page, others)
     notes.print(f"{page} and pictures in {page.with_suffix('')}")

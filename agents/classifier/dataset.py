@@ -1,28 +1,29 @@
-"""Labelled flows from the published files, and their split by time."""
+"""Labelled flows, of whichever source, and their split by time."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 
-from agents.classifier.features import feature_positions, repaired, unwrapped
+from agents.classifier.captures import LabelRow, is_capture, labels_beside
+from agents.classifier.features import repaired, unwrapped
 from agents.classifier.labels import ATTEMPTED, class_number
-from schemas.classes import N_CLASSES
+from agents.classifier.tables import read_table
+from schemas.classes import CLASS_NAMES, N_CLASSES
 from schemas.errors import FlowFileError
-from schemas.flows import N_FEATURES
+from schemas.flows import FEATURE_NAMES
 
-_TIME_FORMATS = ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y %I:%M:%S %p")
-"""Of the published files and of CICFlowMeter 4; the corrected files have ISO 8601."""
+_PAYLOAD = FEATURE_NAMES.index("Total Length of Fwd Packets")
+_WITHOUT_PAYLOAD = [CLASS_NAMES.index(name) for name in ("BENIGN", "PortScan", "DDoS")]
+
+PUBLISHED, OWN = 0, 1
+"""Sources of flows: files published with CICIDS2017, and our own flow meter."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class LabelledFlows:
         Rows that were left out, by reason.
     digest : str
         SHA-256 of the files, 64 digits.
+    sources : array (n_flows,) of int64
+        ``PUBLISHED`` or ``OWN``.
+    tools : array (n_flows,) of str
+        The program, where the file names it.
     """
 
     features: npt.NDArray[np.float32]
@@ -47,6 +52,14 @@ class LabelledFlows:
     times_us: npt.NDArray[np.int64]
     skipped: dict[str, int]
     digest: str
+    sources: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    tools: npt.NDArray[np.str_] = field(default_factory=lambda: np.empty(0, np.str_))
+
+    def __post_init__(self) -> None:
+        if not len(self.sources):
+            object.__setattr__(self, "sources", np.full(len(self.labels), PUBLISHED, np.int64))
+        if not len(self.tools):
+            object.__setattr__(self, "tools", np.zeros(len(self.labels), np.str_))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -57,16 +70,31 @@ class LabelledFlows:
 
     def of(self, rows: npt.NDArray[np.bool_]) -> LabelledFlows:
         """Return the rows of a mask (n_flows,)."""
-        return LabelledFlows(self.features[rows], self.labels[rows], self.times_us[rows], {}, self.digest)
+        return LabelledFlows(
+            self.features[rows],
+            self.labels[rows],
+            self.times_us[rows],
+            {},
+            self.digest,
+            self.sources[rows],
+            self.tools[rows],
+        )
 
 
-def load_flows(paths: Iterable[Path]) -> LabelledFlows:
-    """Read labelled flows of either published header form.
+def load_flows(
+    paths: Iterable[Path], *, with_interim: bool = False, whole: Mapping[str, LabelRow] | None = None
+) -> LabelledFlows:
+    """Read labelled flows, of files of any form, mixed or not.
 
     Parameters
     ----------
     paths : iterable of Path
-        Parquet, or CSV (plain or gzip) in UTF-8 or Windows-1252, as the published files are.
+        Parquet, or CSV (plain or gzip) in UTF-8 or Windows-1252, as the published files are; Parquet with records of
+        our own flow meter and their labels; captures with their label files beside them.
+    with_interim : bool
+        Whether records of flows that go on are flows of their own: a model is asked about them, too.
+    whole : mapping of str to LabelRow, optional
+        What all flows of a capture are, by the end of its path, for captures without a label file.
 
     Raises
     ------
@@ -75,9 +103,14 @@ def load_flows(paths: Iterable[Path]) -> LabelledFlows:
     FeaturesError
         When a file lacks features.
     """
-    parts = [_load(path) for path in paths]
+    parts = [_load(path, with_interim, whole or {}) for path in paths]
     if not parts or not sum(map(len, parts)):
         raise FlowFileError("There are no labelled flows.")
+    return together(parts)
+
+
+def together(parts: Sequence[LabelledFlows]) -> LabelledFlows:
+    """Return flows of several sources as one."""
     digests = [part.digest for part in parts]
     return LabelledFlows(
         np.concatenate([part.features for part in parts]),
@@ -85,11 +118,13 @@ def load_flows(paths: Iterable[Path]) -> LabelledFlows:
         np.concatenate([part.times_us for part in parts]),
         dict(sum((Counter(part.skipped) for part in parts), Counter[str]())),
         digests[0] if len(parts) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest(),
+        np.concatenate([part.sources for part in parts]),
+        np.concatenate([part.tools for part in parts]),
     )
 
 
 def earlier(flows: LabelledFlows, fraction: float) -> npt.NDArray[np.bool_]:
-    """Mark the first fraction in time of each class, and at least one flow of it.
+    """Mark the first fraction in time of each class of each source, and at least one flow of it.
 
     A split by chance would put flows of one attack run, alike to the digit, on both sides.
 
@@ -99,75 +134,41 @@ def earlier(flows: LabelledFlows, fraction: float) -> npt.NDArray[np.bool_]:
     """
     is_earlier = np.zeros(len(flows), np.bool_)
     order = np.argsort(flows.times_us, kind="stable")
-    for label in range(N_CLASSES):
-        rows = order[flows.labels[order] == label]
+    stratum = flows.sources * N_CLASSES + flows.labels
+    for number in np.unique(stratum):
+        rows = order[stratum[order] == number]
         is_earlier[rows[: max(1, int(fraction * len(rows) + 1e-9))]] = True
     return is_earlier
 
 
-def _load(path: Path) -> LabelledFlows:
-    table = _read(path)
-    header = [name.strip().casefold() for name in table.column_names]
-    if "label" not in header:
-        raise FlowFileError(f"{path.name} has no column Label.")
-    matrix = np.empty((table.num_rows, N_FEATURES), np.float64)
-    for index, position in enumerate(feature_positions(table.column_names)):
-        matrix[:, index] = _numbers(table.column(position))
-    features, is_usable = repaired(matrix)
-    names = table.column(header.index("label")).cast(pa.string()).to_pylist()
-    numbers = {name: class_number(name) for name in set(names)}
-    labels = np.array([numbers[name] for name in names], np.int64)
-    times = _times(table.column(header.index("timestamp"))) if "timestamp" in header else np.arange(len(labels))
-    is_attempted = labels == ATTEMPTED
+def _load(path: Path, with_interim: bool, whole: Mapping[str, LabelRow]) -> LabelledFlows:
+    named = [row for ending, row in whole.items() if path.as_posix().endswith(ending)]
+    table = read_table(path, named or None)
+    features, is_usable = repaired(table.features)
+    numbers = {name: class_number(name) for name in set(table.labels)}
+    labels = np.array([numbers[name] for name in table.labels], np.int64)
+    is_attempted = (labels == ATTEMPTED) | (table.is_own & _says_nothing(features, labels))
     skipped = {"not a finite number": int((~is_usable).sum()), "attempted": int((is_usable & is_attempted).sum())}
-    kept = is_usable & ~is_attempted
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return LabelledFlows(unwrapped(features[kept]), labels[kept], times[kept], skipped, digest)
+    kept = is_usable & ~is_attempted & (table.is_final | with_interim)
+    tools = np.array(table.tools, np.str_) if table.tools else np.empty(0, np.str_)
+    sources = np.full(int(kept.sum()), OWN if table.is_own else PUBLISHED, np.int64)
+    return LabelledFlows(
+        unwrapped(features[kept]), labels[kept], table.times_us[kept], skipped, _digest(path), sources, tools[kept]
+    )
 
 
-def _read(path: Path) -> pa.Table:
-    try:
-        if path.suffix == ".parquet":
-            # Not read_table: it refuses files in which a name stands twice, as Fwd Header Length does.
-            return pyarrow.parquet.ParquetFile(path).read()
-        table = pyarrow.csv.read_csv(path)
-        # What is not UTF-8 comes as bytes.
-        if not any(pa.types.is_binary(column.type) for column in table.schema):
-            return table
-        return pyarrow.csv.read_csv(path, read_options=pyarrow.csv.ReadOptions(encoding="cp1252"))
-    except (OSError, pa.ArrowException) as error:
-        raise FlowFileError(f"{path} cannot be read: {error}") from error
+def _says_nothing(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Mark flows of attacks that consist of what is said, in which the attacker has said nothing.
+
+    The corrected CICIDS2017 calls them attempted (Liu, Engelen et al., CNS 2022): a guesser that only knocks, a flood's
+    connection that was never used. Scans and floods of packets need no payload.
+    """
+    is_mute: npt.NDArray[np.bool_] = features[:, _PAYLOAD] == 0
+    return is_mute & ~np.isin(labels, _WITHOUT_PAYLOAD)
 
 
-def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    """Return a column as float64; what is no number becomes NaN, and the row is judged with it."""
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        texts = column.to_pylist()
-        return np.array([_number(text) for text in texts], np.float64)
-    values = pc.fill_null(column.cast(pa.float64()), np.nan)
-    return np.asarray(values.to_numpy(), np.float64)
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return float("nan")
-
-
-def _times(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """Return times, µs; whole rows in one of the known forms."""
-    if not pa.types.is_timestamp(column.type):
-        column = _parsed(column.cast(pa.string()))
-    return np.asarray(column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_numpy(), np.int64)
-
-
-def _parsed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    try:
-        return texts.cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        for form in _TIME_FORMATS:
-            times = pc.strptime(texts, format=form, unit="us", error_is_null=True)
-            if not times.null_count:
-                return times
-    raise FlowFileError(f"Times such as {texts[0].as_py()!r} are not understood.")
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256(path.read_bytes())
+    if is_capture(path) and labels_beside(path).exists():
+        digest.update(labels_beside(path).read_bytes())
+    return digest.hexdigest()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from agents.classifier.by_tool import ToolScore, scores_by_tool
 from agents.classifier.calibration import Reliability
-from agents.classifier.dataset import LabelledFlows, earlier
+from agents.classifier.dataset import OWN, LabelledFlows, earlier
 from agents.classifier.fitting import Fitted, Progress, Selection, fit_selected, select
 from agents.classifier.scores import Scores, scores
 from agents.classifier.training import Epoch, TrainingPlan
@@ -55,6 +56,10 @@ class Findings:
     ablations : dict of str to Scores
         On the main split.
     history : dict of str to list of Epoch
+    n_own : int
+        Flows of our own flow meter that were trained on.
+    tools : dict of str to list of ToolScore
+        Of captures that no model saw, by model.
     """
 
     data_sha256: str
@@ -65,6 +70,8 @@ class Findings:
     seeds: list[Scores] = field(default_factory=list)
     ablations: dict[str, Scores] = field(default_factory=dict)
     history: dict[str, list[Epoch]] = field(default_factory=dict)
+    n_own: int = 0
+    tools: dict[str, list[ToolScore]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,15 @@ class Questions:
     other_fractions : tuple of float
     n_seeds : int
     ablates : bool
+    unseen : LabelledFlows or None
+        Of captures that no model is trained on.
     """
 
     fraction: float = 0.7
     other_fractions: tuple[float, ...] = (0.4, 0.5, 0.6)
     n_seeds: int = 5
     ablates: bool = True
+    unseen: LabelledFlows | None = None
 
 
 def investigate(
@@ -99,7 +109,7 @@ def investigate(
     Parameters
     ----------
     flows : LabelledFlows
-        Split by time; what is later is never trained on.
+        Published ones are split by time; what is later is never trained on. All of our own are trained on.
     plan : TrainingPlan
     questions : Questions
     progress : callable
@@ -116,7 +126,11 @@ def investigate(
     main = Split(questions.fraction, {NETWORK: _scores(fitted, unseen), **_trees(known, unseen, say)})
     found = Findings(flows.digest, selection.n_epochs, selection.calibration.temperature, main, history=fitted.history)
     found.seeds = [main.scores[NETWORK]]
+    found.n_own = int((flows.sources == OWN).sum())
     keep(found)
+    if questions.unseen is not None:
+        found.tools = _own_experiments(known, questions.unseen, plan, selection, progress, say)
+        keep(found)
     for seed in range(1, questions.n_seeds):
         say(f"seed {seed}")
         again = fit_selected(known, replace(plan, seed=seed), selection, "cpu", progress)
@@ -132,7 +146,7 @@ def investigate(
 
 
 def _parts(flows: LabelledFlows, fraction: float) -> tuple[LabelledFlows, LabelledFlows]:
-    is_known = earlier(flows, fraction)
+    is_known = earlier(flows, fraction) | (flows.sources == OWN)
     return flows.of(is_known), flows.of(~is_known)
 
 
@@ -141,11 +155,32 @@ def _scores(fitted: Fitted, unseen: LabelledFlows) -> Scores:
 
 
 def _trees(known: LabelledFlows, unseen: LabelledFlows, say: Callable[[str], None]) -> dict[str, Scores]:
-    found = {}
+    """Fit trees on the published flows alone: what they are judged on is nothing else."""
+    found, published = {}, known.of(known.sources != OWN)
     for name in TREES:
         say(name)
-        found[name] = scores(unseen.labels, tree_probabilities(name, known, unseen.features))
+        found[name] = scores(unseen.labels, tree_probabilities(name, published, unseen.features))
     return found
+
+
+def _own_experiments(
+    known: LabelledFlows,
+    unseen: LabelledFlows,
+    plan: TrainingPlan,
+    selection: Selection,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> dict[str, list[ToolScore]]:
+    """Ask what a network makes of our own flows that has seen the published ones only, and what trees make of them."""
+    say("published flows only")
+    published = fit_selected(known.of(known.sources != OWN), plan, selection, "cpu", progress)
+    tree = "gradient boosting"
+    say(f"{tree}, on all")
+    verdicts = {
+        "published flows only": published.q_values(unseen.features).argmax(axis=1),
+        tree: tree_probabilities(tree, known, unseen.features).argmax(axis=1),
+    }
+    return {name: scores_by_tool(unseen, given) for name, given in verdicts.items()}
 
 
 def _other_split(
@@ -199,6 +234,8 @@ def save_findings(found: Findings, path: Path) -> None:
             {"fraction": split.fraction, "scores": {name: _plain(one) for name, one in split.scores.items()}}
             for split in [found.main, *found.others]
         ],
+        "n_own": found.n_own,
+        "tools": {name: [asdict(row) for row in rows] for name, rows in found.tools.items()},
         "seeds": [_plain(one) for one in found.seeds],
         "ablations": {name: _plain(one) for name, one in found.ablations.items()},
         "history": {phase: [list(vars(epoch).values()) for epoch in epochs] for phase, epochs in found.history.items()},
@@ -222,6 +259,8 @@ def load_findings(path: Path) -> Findings:
         [_scores_of(one) for one in plain["seeds"]],
         {name: _scores_of(one) for name, one in plain["ablations"].items()},
         {phase: [Epoch(*values) for values in epochs] for phase, epochs in plain["history"].items()},
+        plain.get("n_own", 0),
+        {name: [ToolScore(**row) for row in rows] for name, rows in plain.get("tools", {}).items()},
     )
 
 

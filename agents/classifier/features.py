@@ -1,21 +1,23 @@
-"""From the columns of a file, or the numbers of a request, to the 78 features of the contract."""
+"""From the columns of a file to the 78 features of the contract."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.errors import FeaturesError
-from schemas.flows import FEATURE_NAMES, FEATURES, N_FEATURES
+from schemas.flows import FEATURE_NAMES
 
 _HEADER_COPY = "Fwd Header Length.1"
 
-_HEADER_LENGTHS = [FEATURE_NAMES.index(name) for name in ("Fwd Header Length", _HEADER_COPY, "Bwd Header Length")]
-_PACKETS = [FEATURE_NAMES.index(name) for name in ("Total Fwd Packets", "Total Fwd Packets", "Total Backward Packets")]
-_LEAST_HEADER = FEATURE_NAMES.index("min_seg_size_forward")
+HEADER_LENGTHS = [FEATURE_NAMES.index(name) for name in ("Fwd Header Length", _HEADER_COPY, "Bwd Header Length")]
+PACKETS = [FEATURE_NAMES.index(name) for name in ("Total Fwd Packets", "Total Fwd Packets", "Total Backward Packets")]
+LEAST_HEADER = FEATURE_NAMES.index("min_seg_size_forward")
+
+MOST_LAPS = float(1 << 24)
+"""Overflows of a header length at most: 10¹² bytes of headers, more than any flow has, and still exact in float32."""
 
 RATES = ("Flow Bytes/s", "Flow Packets/s")
 """Features that CICFlowMeter divides by a duration of 0: it writes ``Infinity`` or ``NaN`` there, and only there."""
@@ -49,12 +51,6 @@ OTHER_NAMES = {
 _NAMES = {name.casefold(): name for name in FEATURE_NAMES} | {
     other.casefold(): name for other, name in OTHER_NAMES.items()
 }
-
-
-def feature_schema_hash() -> str:
-    """Return what tells one set of features from another: SHA-256 over names and units, in order, 16 digits of it."""
-    lines = "\n".join(f"{feature.name}\t{feature.unit}" for feature in FEATURES)
-    return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
 def feature_positions(header: Sequence[str]) -> list[int]:
@@ -133,46 +129,12 @@ def unwrapped(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     array (n_flows, 78) of float32
         The input itself when nothing has overflowed.
     """
-    forward = features[:, _LEAST_HEADER]
+    forward = features[:, LEAST_HEADER]
     backward = np.select([forward >= 20, forward >= 8], [np.float32(20), np.float32(8)], np.float32(0))
-    least = np.stack([forward, forward, backward], axis=1) * features[:, _PACKETS]
-    laps = np.ceil((least - features[:, _HEADER_LENGTHS]) / 65536)
+    with np.errstate(over="ignore"):  # of numbers that no flow has
+        least = np.stack([forward, forward, backward], axis=1) * features[:, PACKETS]
+        laps = np.ceil((least - features[:, HEADER_LENGTHS]) / 65536)
     if (laps > 0).any():
         features = features.copy()
-        features[:, _HEADER_LENGTHS] += np.maximum(laps, 0) * 65536
+        features[:, HEADER_LENGTHS] += np.clip(laps, 0, MOST_LAPS) * 65536
     return features
-
-
-def checked(features: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Return features to classify as an array, or say what is wrong with them.
-
-    Parameters
-    ----------
-    features : array-like (n_flows, 78)
-        Raw values (µs, bytes), in the order of ``FEATURE_NAMES``.
-
-    Returns
-    -------
-    array (n_flows, 78) of float32
-        The input itself when it is one already.
-
-    Raises
-    ------
-    FeaturesError
-        When there are not 78, or one is not a finite number. What a request may hold is not repaired: a guess would get
-        a verdict.
-    """
-    try:
-        array = np.asarray(features)
-    except ValueError as error:
-        raise FeaturesError(f"Every row must hold {N_FEATURES} features.") from error
-    if array.ndim != 2 or array.shape[1] != N_FEATURES:
-        raise FeaturesError(f"Expected {N_FEATURES} features, got {array.shape[-1] if array.ndim else 1}")
-    if array.dtype.kind not in "iuf":
-        raise FeaturesError("All features must be numeric")
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32, copy=False)
-    if not np.isfinite(array).all():
-        column = int(np.flatnonzero(~np.isfinite(array).all(axis=0))[0])
-        raise FeaturesError(f"All features must be finite numbers: {FEATURE_NAMES[column]} is not")
-    return array

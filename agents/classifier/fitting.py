@@ -13,7 +13,7 @@ from agents.classifier.dataset import LabelledFlows, earlier
 from agents.classifier.network import DuelingNetwork
 from agents.classifier.scaler import Scaler
 from agents.classifier.scores import macro_f1
-from agents.classifier.training import Agent, Epoch, TrainingPlan, q_values_of, reward_table, without
+from agents.classifier.training import Agent, Epoch, TrainingPlan, q_values_of, reward_table, strata, without
 
 SELECTION_FRACTION = 0.8
 """Of the training flows, by time; the rest says when to stop and how sure to be."""
@@ -88,13 +88,13 @@ def select(flows: LabelledFlows, plan: TrainingPlan, device: str, progress: Prog
     is_older = earlier(flows, SELECTION_FRACTION)
     older, newer = flows.of(is_older), flows.of(~is_older)
     scaler = Scaler.fit(older.features)
-    agent = Agent(scaler.apply(older.features), older.labels, plan, device)
+    agent = Agent(scaler.apply(older.features), strata(older.labels, older.sources), plan, device)
     states = without(scaler.apply(newer.features), plan.ignored)
     history: list[Epoch] = []
     n_epochs, least, best_values = 0, np.inf, np.empty(0, np.float32)
     while agent.epochs_done < plan.epochs:
         done, values = agent.epoch(), q_values_of(agent.network, states)
-        epoch = Epoch(done.number, done.loss, done.reward, *_judged(values, newer.labels, plan))
+        epoch = Epoch(done.number, done.loss, done.reward, *_judged(values, newer, plan))
         history.append(epoch)
         progress("selection", epoch)
         least = min(least, epoch.validation_loss)
@@ -102,16 +102,24 @@ def select(flows: LabelledFlows, plan: TrainingPlan, device: str, progress: Prog
             n_epochs, best_values = epoch.number, values
         elif epoch.number - n_epochs >= plan.patience:
             break
-    return Selection(n_epochs, Calibration.fit(best_values, newer.labels), history)
+    return Selection(n_epochs, Calibration.fit(best_values, newer.labels, _weights(newer, plan)), history)
 
 
-def _judged(values: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], plan: TrainingPlan) -> tuple[float, float]:
-    """Return the Huber loss with every class counting alike, and macro-F1."""
-    errors = np.abs(values - reward_table(plan).numpy()[labels])
+def _judged(values: npt.NDArray[np.float32], flows: LabelledFlows, plan: TrainingPlan) -> tuple[float, float]:
+    """Return the Huber loss with every class of every source counting alike, and macro-F1."""
+    errors = np.abs(values - reward_table(plan).numpy()[flows.labels])
+    numbers = strata(flows.labels, flows.sources)
     beta = plan.huber_delta
     losses = np.where(errors < beta, errors**2 / (2 * beta), errors - beta / 2).mean(axis=1)
-    by_class = [losses[labels == label].mean() for label in np.unique(labels)]
-    return float(np.mean(by_class)), macro_f1(labels, values.argmax(axis=1))
+    by_stratum = [losses[numbers == number].mean() for number in np.unique(numbers)]
+    return float(np.mean(by_stratum)), macro_f1(flows.labels, values.argmax(axis=1))
+
+
+def _weights(flows: LabelledFlows, plan: TrainingPlan) -> npt.NDArray[np.float64]:
+    """Return how much each flow counts for the calibration: sources by their shares, flows of a source alike."""
+    counts = np.bincount(flows.sources, minlength=2)
+    weights: npt.NDArray[np.float64] = np.array([1 - plan.own_share, plan.own_share]) / np.maximum(1, counts)
+    return weights[flows.sources]
 
 
 def fit_selected(
@@ -119,7 +127,7 @@ def fit_selected(
 ) -> Fitted:
     """Train on all of the flows for the selected number of epochs; see ``fit``."""
     scaler = Scaler.fit(flows.features)
-    agent = Agent(scaler.apply(flows.features), flows.labels, plan, device)
+    agent = Agent(scaler.apply(flows.features), strata(flows.labels, flows.sources), plan, device)
     history = []
     for _ in range(selection.n_epochs):
         history.append(agent.epoch())

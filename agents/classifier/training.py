@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from agents.classifier.dataset import OWN, PUBLISHED
 from agents.classifier.network import Architecture, DuelingNetwork
 from agents.classifier.replay import Lessons, ReplayBuffer
 from schemas.classes import BENIGN, N_CLASSES
@@ -40,11 +41,17 @@ class TrainingPlan:
     noise : float
         Standard deviation of what is added to scaled features, so that values alike to the digit are not learned by
         heart.
+    own_noise : float
+        ``noise`` for our own flows, of which there are more kinds: less, since requests differ in a few bytes.
     port_mixing : float
         Share of the transitions whose destination port is swapped for another flow's: a service can listen elsewhere.
     class_power, most_weight, benign_weight : float
         A class is drawn (most frequent / its flows)^power times as often as it occurs, at most so many times; benign
         flows so many times more.
+    own_share : float
+        Of what is learned from, the share of our own flow meter's flows, where there are others beside them.
+    own_benign_weight : float
+        ``benign_weight`` among our own flows.
     false_alarm_reward : float
         For calling a benign flow an attack; any other wrong verdict earns -1, the right one 1.
     huber_delta : float
@@ -67,10 +74,13 @@ class TrainingPlan:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     noise: float = 0.05
+    own_noise: float = 0.01
     port_mixing: float = 0.3
     class_power: float = 0.65
     most_weight: float = 200.0
     benign_weight: float = 8.0
+    own_share: float = 0.4
+    own_benign_weight: float = 2.0
     false_alarm_reward: float = -1.5
     huber_delta: float = 0.3
     gamma: float = 0.0
@@ -113,13 +123,32 @@ def reward_table(plan: TrainingPlan) -> torch.Tensor:
     return rewards
 
 
-def class_shares(labels: npt.NDArray[np.int64], plan: TrainingPlan) -> npt.NDArray[np.float64]:
-    """Return the share (15,) of each class in what is learned from."""
+def class_shares(
+    labels: npt.NDArray[np.int64], plan: TrainingPlan, benign_weight: float | None = None
+) -> npt.NDArray[np.float64]:
+    """Return the share (15,) of each class in what is learned from; benign flows weigh as the plan says unless told."""
     counts = np.bincount(labels, minlength=N_CLASSES)
     weights = np.minimum((counts.max() / np.maximum(counts, 1)) ** plan.class_power, plan.most_weight)
-    weights[BENIGN] *= plan.benign_weight
+    weights[BENIGN] *= plan.benign_weight if benign_weight is None else benign_weight
     shares: npt.NDArray[np.float64] = counts * weights / (counts * weights).sum()
     return shares
+
+
+def stratum_shares(numbers: npt.NDArray[np.int64], plan: TrainingPlan) -> npt.NDArray[np.float64]:
+    """Return the share (30,) of each class of each source in what is learned from; see ``strata``."""
+    labels, sources = numbers % N_CLASSES, numbers // N_CLASSES
+    parts = [(PUBLISHED, 1 - plan.own_share, plan.benign_weight), (OWN, plan.own_share, plan.own_benign_weight)]
+    shares = np.zeros((len(parts), N_CLASSES))
+    for source, weight, benign_weight in parts:
+        if (sources == source).any():
+            shares[source] = weight * class_shares(labels[sources == source], plan, benign_weight)
+    normal: npt.NDArray[np.float64] = (shares / shares.sum()).ravel()
+    return normal
+
+
+def strata(labels: npt.NDArray[np.int64], sources: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the number (n_flows,) of class and source: classes of the published files first, then our own."""
+    return sources * N_CLASSES + labels
 
 
 def bellman_targets(
@@ -152,17 +181,19 @@ class Agent:
     ----------
     states : array (n_flows, 78) of float32
         Scaled features.
-    labels : array (n_flows,) of int64
+    numbers : array (n_flows,) of int64
+        Class and source of each; see ``strata``. Plain classes are those of published files.
     plan : TrainingPlan
     device : str
         Of PyTorch.
     """
 
     def __init__(
-        self, states: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], plan: TrainingPlan, device: str = "cpu"
+        self, states: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64], plan: TrainingPlan, device: str = "cpu"
     ) -> None:
         torch.manual_seed(plan.seed)
-        self._plan, self._labels, self._device = plan, labels, device
+        labels = numbers % N_CLASSES
+        self._plan, self._strata, self._device = plan, numbers, device
         self._rng = np.random.default_rng(plan.seed)
         self._states = torch.from_numpy(without(states, plan.ignored)).to(device)
         self._rewards = reward_table(plan).to(device)[torch.from_numpy(labels)]
@@ -176,14 +207,14 @@ class Agent:
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, plan.learning_rate, total_steps=plan.epochs * self._steps_per_epoch
         )
-        shares = class_shares(labels, plan)
-        self._buffer = ReplayBuffer(shares, int(np.bincount(labels).max()))
+        shares = stratum_shares(numbers, plan)
+        self._buffer = ReplayBuffer(shares, int(np.bincount(self._strata).max()))
         self.epochs_done = 0
         self._steps_done = 0
 
     def epoch(self) -> Epoch:
         """Meet every flow once, in an order by chance, and learn as often from what is remembered."""
-        rows = self._rng.permutation(len(self._labels))
+        rows = self._rng.permutation(len(self._strata))
         reward, losses = 0.0, []
         n_rounds = -(-self._steps_per_epoch // 16)
         for block in np.array_split(rows, n_rounds):
@@ -203,7 +234,7 @@ class Agent:
         epsilon = max(self._plan.last_epsilon, 1 - 2 * done)
         is_random = self._rng.random(len(rows)) < epsilon
         actions[is_random] = self._rng.integers(0, N_CLASSES, int(is_random.sum()))
-        self._buffer.push(self._labels[rows], rows, actions, np.roll(rows, -1))
+        self._buffer.push(self._strata[rows], rows, actions, np.roll(rows, -1))
         return float(self._rewards[rows, actions].sum())
 
     def _learn(self, lessons: Lessons) -> torch.Tensor:
@@ -226,10 +257,12 @@ class Agent:
     def _disturbed(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
         """Return states with noise, and some with the port of another flow."""
         states = self._states[rows]
-        states = states + self._plan.noise * torch.randn_like(states)
+        plan, is_own = self._plan, self._strata[rows] >= OWN * N_CLASSES
+        noise = torch.from_numpy(np.where(is_own, plan.own_noise, plan.noise).astype(np.float32)).to(self._device)
+        states = states + noise[:, None] * torch.randn_like(states)
         if self._plan.port_mixing:
             swapped = np.flatnonzero(self._rng.random(len(rows)) < self._plan.port_mixing)
-            others = self._rng.integers(0, len(self._labels), len(swapped))
+            others = self._rng.integers(0, len(self._strata), len(swapped))
             states[swapped, _PORT] = self._states[others, _PORT]
         return states
 

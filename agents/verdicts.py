@@ -1,0 +1,143 @@
+"""Verdicts on a batch of flow records: what each is, how sure that is, and what speaks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from infra.model_reasons import top_reasons
+from infra.model_runtime import Model
+from schemas.classes import BENIGN, CLASS_NAMES
+from schemas.classifications import CLASSIFICATION_SCHEMA, FLOW_PARTS, TOP_REASONS
+from schemas.enums import ModelRole
+from schemas.flows import N_FEATURES
+
+MAX_EXPLAINED = 32
+"""Verdicts of one batch that are explained: an explanation costs as much as some forty verdicts. The others are
+explained when somebody asks."""
+
+_CLASS_NAMES = pa.array(CLASS_NAMES)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of a batch.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Verdicts, ``CLASSIFICATION_SCHEMA``, in the order of the flows.
+    is_judged : array (n_flows,) of bool
+        Which flows have one: those whose features are all finite.
+    """
+
+    rows: pa.Table
+    is_judged: npt.NDArray[np.bool_]
+
+
+def features_of(flows: pa.Table) -> npt.NDArray[np.float32]:
+    """Return the features of flow records (n_flows, 78), without copying them where they lie together."""
+    column = flows.column("features").combine_chunks()
+    values: npt.NDArray[np.float32] = column.flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(-1, N_FEATURES)
+
+
+def judge(flows: pa.Table, model: Model, role: ModelRole, least_confidence: float) -> Judged:
+    """Judge flow records.
+
+    Every verdict depends on its flow alone; which of them are explained depends on the batch (``chosen``).
+
+    Parameters
+    ----------
+    flows : pyarrow.Table
+        ``FLOW_SCHEMA``.
+    role : ModelRole
+        What the model is there for; only a champion's verdicts are explained.
+    least_confidence : float
+        Below it a verdict is uncertain.
+    """
+    features = features_of(flows)
+    is_judged = np.asarray(np.isfinite(features).all(axis=1), np.bool_)
+    if not is_judged.all():
+        flows, features = flows.filter(pa.array(is_judged)), features[is_judged]
+    named = model.predict(features)
+    confidence = named.confidence
+    is_uncertain = confidence < np.float32(least_confidence)
+    reasons = _no_reasons(flows.num_rows)
+    if role is ModelRole.CHAMPION:
+        places = chosen(named.classes, is_uncertain)
+        reasons = _reasons(model, features, named.classes, places)
+    columns = {
+        "flow_id": flows.column("flow_id"),
+        "role": _repeated(role.value, flows.num_rows),
+        "model": _repeated(model.facts.fingerprint, flows.num_rows),
+        **{name: flows.column(name) for name in FLOW_PARTS},
+        "class_name": pa.DictionaryArray.from_arrays(pa.array(named.classes.astype(np.int8)), _CLASS_NAMES),
+        "confidence": pa.array(confidence),
+        "attack_probability": pa.array(np.float32(1) - named.probabilities[:, BENIGN]),
+        "is_uncertain": pa.array(is_uncertain),
+        "outside": pa.array(model.outside(features)),
+        **reasons,
+    }
+    return Judged(pa.table(columns, schema=CLASSIFICATION_SCHEMA), is_judged)
+
+
+def chosen(classes: npt.NDArray[np.int64], is_uncertain: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return which verdicts of a batch are explained: the first attacks or doubts of each class in turn.
+
+    So a flood of one class leaves room for the others. The same batch gives the same choice.
+
+    Parameters
+    ----------
+    classes : array (n_flows,) of int64
+    is_uncertain : array (n_flows,) of bool
+
+    Returns
+    -------
+    array of int64
+        Places in the batch, ascending, ``MAX_EXPLAINED`` at most.
+    """
+    places = np.flatnonzero((classes != BENIGN) | is_uncertain)
+    of_class = classes[places]
+    order = np.argsort(of_class, kind="stable")
+    _, begins, counts = np.unique(of_class[order], return_index=True, return_counts=True)
+    turn = np.empty(len(places), np.int64)
+    turn[order] = np.arange(len(places)) - np.repeat(begins, counts)
+    first = np.lexsort((places, turn))[:MAX_EXPLAINED]
+    best: npt.NDArray[np.int64] = np.sort(places[first])
+    return best
+
+
+def _reasons(
+    model: Model, features: npt.NDArray[np.float32], classes: npt.NDArray[np.int64], places: npt.NDArray[np.int64]
+) -> dict[str, pa.Array]:
+    """Return the columns of reasons: lists that are empty but at the places chosen."""
+    if not len(places):
+        return _no_reasons(len(features))
+    explained = features[places]
+    names, values, parts = top_reasons(explained, model.contributions(explained, classes[places]))
+    offsets = np.zeros(len(features) + 1, np.int32)
+    offsets[places + 1] = TOP_REASONS
+    ends = pa.array(np.cumsum(offsets, dtype=np.int32))
+    return {
+        "reason_features": pa.ListArray.from_arrays(ends, pa.array(names)),
+        "reason_values": pa.ListArray.from_arrays(ends, pa.array(values)),
+        "reason_contributions": pa.ListArray.from_arrays(ends, pa.array(parts)),
+    }
+
+
+def _no_reasons(n_flows: int) -> dict[str, pa.Array]:
+    ends = pa.array(np.zeros(n_flows + 1, np.int32))
+    nothing = pa.array([], pa.float32())
+    return {
+        "reason_features": pa.ListArray.from_arrays(ends, pa.array([], pa.string())),
+        "reason_values": pa.ListArray.from_arrays(ends, nothing),
+        "reason_contributions": pa.ListArray.from_arrays(ends, nothing),
+    }
+
+
+def _repeated(text: str, n_rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, np.int8)), pa.array([text]))
