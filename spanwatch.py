@@ -20,15 +20,20 @@ from rich.table import Table
 
 from agents.app import run_app
 from agents.classifier.commands import evaluate_command, train_command
+from agents.classifier.own_flows import label_command
 from agents.worker import READS, make_worker
 from api.api_server import run as serve
+from api.commands_block import block_command, blocks_command, defence_command, unblock_command
 from api.commands_export import export_command
+from api.commands_key import key_command
+from api.commands_model import model_command
 from api.commands_notify import notify_command
 from api.compute import new_capture_id
+from api.keys import own_key
 from api.remote import NoAnswerError, RemoteStack
 from api.report import captures_table, last_window, ledger_table, report
 from infra.broker import Broker, bootstrap_servers
-from infra.kafka import create_topics, wait_until_reachable
+from infra.kafka import wait_until_reachable
 from infra.lag import lag
 from infra.logging import set_up_logging
 from infra.memory import bound_allocators
@@ -36,8 +41,10 @@ from infra.processes import spawn, stop_process
 from infra.settings import Settings, load_settings, unknown_names
 from infra.settings_page import setting_rows
 from infra.store import Store
+from infra.topics import create_topics
 from schemas.errors import SettingsError, SpanwatchError
 from spanwatch_capture import ALIGN, SPEED, WINDOW, notes, port_options, port_plan_of, send_file, send_port
+from spanwatch_honeypots import honeypot_logs_command
 from spanwatch_pipeline import start_live_pipeline, start_pipeline, start_storage
 from streams.extract import main as extract
 from streams.port import check_port
@@ -118,7 +125,8 @@ def up(files: tuple[Path, ...], **options: str | None) -> None:
 
 def _greet(settings: Settings, files: tuple[Path, ...]) -> None:
     """Say when the stack answers, then have the files computed."""
-    with RemoteStack(settings) as stack:
+    # The API that is asked runs in this process, so it knows this process's own key.
+    with RemoteStack(settings, key=own_key()) as stack:
         while not stack.is_up():
             time.sleep(0.1)
         notes.print(f"[green]spanwatch answers at {stack.url}[/green]  (API: {stack.url}/docs, stop: Ctrl-C)")
@@ -205,6 +213,8 @@ def _opened_store(settings: Settings) -> Store:
         packets_ttl_days=settings.packets_ttl_days,
         windows_ttl_days=settings.windows_ttl_days,
         flows_ttl_days=settings.flows_ttl_days,
+        audit_ttl_days=settings.audit_ttl_days,
+        honeypots_ttl_days=settings.honeypots_ttl_days,
     )
 
 
@@ -272,7 +282,8 @@ def analyze(file: str, speed: float, window_s: float | None, align: str) -> None
         summary = stack.get("/api/metrics/summary", capture=capture_id)
         ledger = stack.get(f"/api/captures/{capture_id}/ledger")
         incidents = stack.get("/api/anomalies/incidents", capture=capture_id, limit=500)
-        out.print(report(now, summary, stack.windows(capture_id), incidents, ledger))
+        verdicts = stack.get("/api/classifications/summary", capture=capture_id)
+        out.print(report(now, summary, stack.windows(capture_id), incidents, verdicts, ledger))
 
 
 @contextmanager
@@ -338,8 +349,13 @@ def _lag_table(settings: Settings) -> Table:
     return table
 
 
+for command in (block_command, unblock_command, blocks_command, defence_command):
+    main.add_command(command)
 main.add_command(export_command)
 main.add_command(notify_command)
+main.add_command(honeypot_logs_command)
+main.add_command(model_command)
+main.add_command(key_command)
 
 
 @main.command("extract", hidden=True)
@@ -351,6 +367,7 @@ def extract_command(arguments: tuple[str, ...]) -> None:
 
 main.add_command(train_command)
 main.add_command(evaluate_command)
+main.add_command(label_command)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,9 @@ notes = Console(stderr=True)
 
 NICE = -10
 """Priority of a live capture, where it may choose: whoever else waits a little loses nothing, it loses frames."""
+
+ORPHAN_S = 10
+"""How long a capture tries to send its end once whoever started it is gone: a stack's own broker went with it."""
 
 MIB = 1 << 20
 
@@ -181,13 +185,19 @@ def _recorded(port: LivePort, plan: PortPlan, settings: Settings, capture_id: st
 
 @contextmanager
 def _stopped_by_signals(port: LivePort) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM end a capture in order; the second does what it always does."""
+    """Let the first SIGINT or SIGTERM end a capture in order; another SIGINT does what it always does.
+
+    Another SIGTERM does nothing: when whoever started the capture is killed, the kernel sends one for each of its
+    threads that was the parent for a moment. Who has waited long enough sends SIGKILL.
+    """
+    starter = os.getppid()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def stop(*_: object) -> None:
         port.stop()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        threading.Thread(target=_follow, args=(starter,), name="follow", daemon=True).start()
 
     for number in before:
         signal.signal(number, stop)
@@ -196,6 +206,17 @@ def _stopped_by_signals(port: LivePort) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _follow(starter: int) -> None:
+    """End this process, which is about to end, soon after the one that started it: its broker may be gone with it.
+
+    The client would try to send the capture's end for two minutes. The note of ``streams.unfinished`` stays.
+    """
+    while os.getppid() == starter:
+        time.sleep(0.2)
+    time.sleep(ORPHAN_S)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _watch(run: CaptureRun, interface: str) -> None:

@@ -6,12 +6,14 @@ import sys
 from functools import partial
 
 from agents.app import AppThread
+from agents.model_registration import register_configured_model
+from agents.model_storage import ModelStorage
 from agents.worker import make_storage
 from infra.broker import Broker
-from infra.kafka import create_topics
 from infra.settings import Settings, environment_of
 from infra.store import Store
 from infra.supervisor import Process, Supervisor
+from infra.topics import create_topics
 
 STOP_S = 3.0
 """How long worker and broker may take to stop together; the whole stack stops within 5 s."""
@@ -58,7 +60,8 @@ def _child(name: str, settings: Settings) -> Process:
 
 
 def start_storage(settings: Settings, store: Store) -> AppThread:
-    """Start the storage agents in this process, which owns the store."""
+    """Start the storage agents in this process, which owns the store; the configured model is registered by then."""
+    register_configured_model(settings, ModelStorage(store).keep)
     storage = AppThread(partial(make_storage, settings, store))
     storage.start()
     return storage

@@ -42,8 +42,9 @@ class HealthDetails(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
     model_loaded: bool = Field(description="Whether a classifier is loaded.")
-    model_path: str | None = Field(description="The classifier's file; null while there is none.")
-    predictions_served: int
+    model_path: str | None = Field(description="The classifier's file.")
+    model: str = Field(description="Fingerprint of the model in use; see /model/info.")
+    predictions_served: int = Field(description="Flows classified over the API since the start.")
     uptime_seconds: float
     memory_usage_mb: float = Field(description="Resident memory, MiB.")
 
@@ -57,14 +58,15 @@ class HealthAnswer(BaseModel):
             "database": "connected",
             "timestamp": "2026-01-09T17:41:06.493726",
             "details": {
-                "model_loaded": False,
-                "model_path": None,
-                "predictions_served": 0,
+                "model_loaded": True,
+                "model_path": "models/dqn_model_best.pt",
+                "model": "5c75548c0fa6",
+                "predictions_served": 1234,
                 "uptime_seconds": 3600.5,
                 "memory_usage_mb": 256.7,
             },
-            "model_loaded": False,
-            "model_path": None,
+            "model_loaded": True,
+            "model_path": "models/dqn_model_best.pt",
             "api_version": "0.1.0",
             "mode": "pcap",
             "version": "0.1.0",
@@ -83,7 +85,7 @@ class HealthAnswer(BaseModel):
 
 
 class UnwellAnswer(BaseModel):
-    """The store does not answer."""
+    """The store does not answer, or there is no model: `Prediction service not initialized`."""
 
     model_config = example(
         {
@@ -97,11 +99,12 @@ class UnwellAnswer(BaseModel):
     )
 
     status: Literal["error"]
-    database: str
+    database: str = Field(description="`connected`, or what is wrong.")
     error: str
     message: str
     detail: str
     timestamp: str
+    model_loaded: bool | None = Field(None, description="False where there is no model.")
 
 
 class ApiStatus(BaseModel):

@@ -48,7 +48,7 @@ def run(start: StartBackground | None = None, **overrides: object) -> None:
         with ExitStack() as opened:
             store = opened.enter_context(opened_store(settings))
             start_background(settings, store, opened, start)
-            server_of(create_app(settings, store)).run(sockets=sockets)
+            server_of(create_app(settings, store), settings).run(sockets=sockets)
     except KeyboardInterrupt:
         return
     except SpanwatchError as error:

@@ -14,32 +14,52 @@ from fastapi import FastAPI
 
 from api.access_log import AccessLog
 from api.analysis import Analyses, SendWindows
+from api.audit import AuditTrail
 from api.broker import BrokerRequests
 from api.compute import STALL_S, Computations, RequestCapture
+from api.defence import Defence
+from api.defence_automatic import defending
 from api.errors import install_error_answers
 from api.feed import Feed
+from api.gate import Gate
+from api.guard import Guard
+from api.keys import KeyRing, key_path
 from api.live_capture import LiveCaptures
+from api.models import Models
+from api.models_follow import following_champion
 from api.notifications import notifying
 from api.openapi import Application
+from api.predictor import Predictor
 from api.redirect import PermanentRedirect
 from api.routers import (
     anomalies,
     baselines,
     captures,
+    classifications,
     control,
+    defence,
     detect,
+    event_features,
+    events,
     evidence,
     export,
     flows,
+    honeypots,
     live,
     metrics,
+    models,
+    predict,
     root,
     stream,
 )
+from api.routers import audit as audit_log
 from api.routers import telemetry as figures
 from api.services import LifespanState, Services
 from api.telemetry import CountRequests, StreamCollector, Telemetry
+from api.telemetry_models import ModelCollector
 from api.telemetry_traffic import TrafficCollector
+from api.traffic_figures import TrafficFigures
+from infra.model_topic import SendModels
 from infra.settings import Settings, load_settings
 from infra.store import Store
 
@@ -56,8 +76,16 @@ Times are UTC; ISO texts carry no zone, epoch values are seconds. Every error is
 
 
 ROUTERS = (
+    predict,  # first: asked most often, and routes are tried one after the other
     *(root, metrics, anomalies, detect, baselines, captures, flows, control, live, stream, evidence, export),
+    classifications,
+    models,
     figures,
+    audit_log,
+    defence,
+    honeypots,
+    events,
+    event_features,
 )
 """Modules whose routers are served; the first that knows a path answers."""
 
@@ -82,6 +110,7 @@ def create_app(
     request_capture: RequestCapture | None = None,
     *,
     send_windows: SendWindows | None = None,
+    send_model: SendModels | None = None,
     with_background: bool = False,
     stall_s: float = STALL_S,
 ) -> FastAPI:
@@ -97,6 +126,8 @@ def create_app(
         Hands a compute's file to whoever reads it; None puts a request on the broker.
     send_windows : SendWindows or None
         Hands windows to whoever judges them again; None puts them on the broker.
+    send_model : SendModels or None
+        Hands models and their roles to whoever follows them; None puts them on the broker.
     with_background : bool
         Whether to start the services registered under ``BACKGROUND_GROUP``.
     stall_s : float
@@ -114,6 +145,7 @@ def create_app(
                 store,
                 request_capture,
                 send_windows,
+                send_model,
                 telemetry,
                 with_background=with_background,
                 stall_s=stall_s,
@@ -125,6 +157,7 @@ def create_app(
         app.include_router(module.router)
     install_error_answers(app)
     app.add_middleware(PermanentRedirect)
+    app.add_middleware(Gate, routes=app.routes)
     app.add_middleware(AccessLog)
     app.add_middleware(CountRequests, telemetry=telemetry)
     return app
@@ -135,6 +168,7 @@ def _services(
     store: Store | None,
     request_capture: RequestCapture | None,
     send_windows: SendWindows | None,
+    send_model: SendModels | None,
     telemetry: Telemetry,
     opened: ExitStack,
     *,
@@ -148,18 +182,31 @@ def _services(
         start_background(known, ready, opened)
     broker = BrokerRequests(known)
     opened.callback(broker.close)
+    audit = AuditTrail(ready)
+    opened.callback(audit.close)
     live_captures = LiveCaptures(known, ready)
     opened.callback(live_captures.close)
     feed = Feed(ready, heartbeat_s=known.stream_heartbeat_s)
-    opened.enter_context(telemetry.collecting(StreamCollector(feed), TrafficCollector(ready, known)))
+    predictor = Predictor()
+    opened.callback(predictor.close)
+    predictor.load(known.model_path)
+    champion = opened.enter_context(following_champion(ready, predictor))
+    collectors = (StreamCollector(feed), TrafficCollector(ready, known), predictor, ModelCollector(ready))
+    opened.enter_context(telemetry.collecting(*collectors))
     return Services(
         settings=known,
         store=ready,
         computations=Computations(ready, request_capture or broker, stall_s),
         analyses=Analyses(ready, send_windows or broker.send_windows, stall_s),
         live=live_captures,
+        defence=Defence(known, ready),
         feed=feed,
+        models=Models(ready, send_model or broker.send_model, champion.look),
         registry=telemetry.registry,
+        predictor=predictor,
+        figures=TrafficFigures(ready),
+        guard=Guard(known, known.host, KeyRing(key_path(known))),
+        audit=audit,
     )
 
 
@@ -174,7 +221,10 @@ def _lifespan(
         try:
             # Starting a broker takes seconds; a thread keeps the loop free for signals meanwhile.
             services = await anyio.to_thread.run_sync(open_services, opened)
-            async with notifying(services.feed, services.settings, telemetry):
+            async with (
+                notifying(services.feed, services.settings, telemetry),
+                defending(services.defence, services.settings, services.store, telemetry),
+            ):
                 yield LifespanState(services=services)
         finally:
             await anyio.to_thread.run_sync(opened.close)
@@ -189,6 +239,8 @@ def opened_store(settings: Settings) -> Store:
         packets_ttl_days=settings.packets_ttl_days,
         windows_ttl_days=settings.windows_ttl_days,
         flows_ttl_days=settings.flows_ttl_days,
+        audit_ttl_days=settings.audit_ttl_days,
+        honeypots_ttl_days=settings.honeypots_ttl_days,
     )
     try:
         store.migrate()

@@ -26,6 +26,7 @@ _DETAIL: JsonDict = {
     "origin": "learnt",
     "source": "01kb2m9t8x7qd4",
     "version": 25,
+    "version_text": "25",
     "capture_id": "01kb2m9t8x7qd4",
     "window_id": 24,
     "window_end": 1234568140.5,
@@ -57,7 +58,8 @@ class BaselineDetail(BaseModel):
     extra: dict[str, float] = Field(description="Further figures, unit in the name.")
     origin: str = Field(description="`learnt` window by window, or `generated` from stored windows.")
     source: str = Field(description="What was learnt from: `sensor/interface`, or the capture id of a file.")
-    version: Count
+    version: Count = Field(description="Rises with each report, mostly the end of the last window in ns.")
+    version_text: str = Field(description="The same as text: JavaScript does not keep so many digits of a number.")
     capture_id: str = Field(description="The capture whose window was learnt last.")
     window_id: Count
     window_end: float = Field(description="End of that window, seconds since the epoch.")
@@ -78,6 +80,7 @@ class BaselineDetail(BaseModel):
             origin=row.origin,
             source=row.source,
             version=row.version,
+            version_text=str(row.version),
             capture_id=row.capture_id,
             window_id=row.window_id,
             window_end=row.window_end_ns / NS_PER_S,

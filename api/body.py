@@ -45,6 +45,18 @@ def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
     return read
 
 
+async def read_json_body(request: Request) -> bytes:
+    """Return the bytes of a body that is said to be JSON, or not said to be anything; the gate bounds its length.
+
+    Raises
+    ------
+    Refusal
+        415 for a content type that is not JSON.
+    """
+    _check_content_type(request)
+    return await request.body()
+
+
 async def _read(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():

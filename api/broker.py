@@ -7,11 +7,12 @@ import threading
 from confluent_kafka import KafkaError, Message, Producer
 
 from infra.kafka import flush, producer, send
+from infra.model_topic import Headers
 from infra.settings import Settings
 from schemas.analysis import AnalysisRequest
 from schemas.captures import CaptureRequest
 from schemas.errors import BrokerError
-from schemas.topics import ANALYSIS_REQUESTS, CAPTURE_REQUESTS, Topic
+from schemas.topics import ANALYSIS_REQUESTS, CAPTURE_REQUESTS, MODELS, Topic
 
 ACKNOWLEDGE_S = 10.0
 """How long the broker may take to acknowledge a request."""
@@ -56,6 +57,16 @@ class BrokerRequests:
         """
         headers: list[tuple[str, str | bytes | None]] = [("request", request.model_dump_json().encode())]
         self._send(ANALYSIS_REQUESTS, request.source, windows, headers)
+
+    def send_model(self, key: str, body: bytes, headers: Headers) -> None:
+        """Send a message on the topic of models, and wait until the broker has it; see ``infra.model_topic``.
+
+        Raises
+        ------
+        BrokerError
+            It was not acknowledged in time.
+        """
+        self._send(MODELS, key, body, headers)
 
     def _send(
         self, topic: Topic, key: str, body: bytes, headers: list[tuple[str, str | bytes | None]] | None = None

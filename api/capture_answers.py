@@ -114,6 +114,7 @@ UPSTREAM: dict[Hop, Hop] = {
     Hop.STORE: Hop.PRODUCE,
     Hop.ANALYSIS: Hop.MERGE,
     Hop.FLOWS: Hop.PRODUCE,
+    Hop.CLASSIFICATIONS: Hop.FLOWS,
 }
 """Where each hop's packets come from: behind Kafka, windows, flows and store each read the packets topic. A hop that a
 capture has not is passed over. What the interface counts is no hop's upstream: a filter stands behind it."""

@@ -27,11 +27,13 @@ class Kind(StrEnum):
     """A window was closed, or corrected (then with a higher version)."""
     ANOMALY = "anomaly"
     """Something out of the ordinary was found in a window."""
+    CLASSIFICATION = "classification"
+    """Attacks were named: one event for each class of flows that came into the store together."""
 
     @property
     def plural(self) -> str:
         """Its name in filters."""
-        return {Kind.WINDOW: "windows", Kind.ANOMALY: "anomalies"}[self]
+        return {Kind.WINDOW: "windows", Kind.ANOMALY: "anomalies", Kind.CLASSIFICATION: "classifications"}[self]
 
     @property
     def letter(self) -> str:

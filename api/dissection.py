@@ -56,6 +56,8 @@ class DissectionAnswer(BaseModel):
             "count": 1,
             "total": 42,
             "is_truncated": False,
+            "segments_gone": 0,
+            "segments_unreadable": [],
             "packets": [
                 {
                     "number": 1,
@@ -76,6 +78,8 @@ class DissectionAnswer(BaseModel):
     count: int = Field(description="Packets in this answer.")
     total: int = Field(description="Packets of the anomaly.")
     is_truncated: bool = Field(description="Whether there are more packets than were taken out of the capture.")
+    segments_gone: int = Field(description="Segments of the packet ring that were deleted while it was read.")
+    segments_unreadable: list[str] = Field(description="Segments that could not be read to their end, and why.")
     packets: list[PacketAnswer]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -21,6 +22,9 @@ from schemas.errors import BrokerError, SpanwatchError, StoreError
 
 logger = logging.getLogger(__name__)
 
+DEFENCE_PREFIX = "/active-defense"
+"""Paths whose errors have ``status`` as well, as PhantomNet documents."""
+
 ANALYZER_PREFIXES = (
     "/api/status",
     "/api/metrics",
@@ -31,6 +35,12 @@ ANALYZER_PREFIXES = (
     "/api/stream",
     "/api/export",
     "/api/flows",
+    "/api/classifications",
+    "/api/honeypots",
+    "/active-defense",
+    "/api/audit",
+    "/api/models",
+    "/api/classifications",
 )
 """Paths of the Analyzer contract (and ours), which documents 400 for invalid parameters; others say 422."""
 
@@ -114,14 +124,25 @@ class Refusal(SpanwatchError):  # noqa: N818 - it is an answer, not a fault of o
         Value of ``error``.
     message : str or None
         A sentence; the error itself when None.
+    headers : mapping of str to str or None
+        Headers of the answer.
     **keys : object
         Further documented keys of the answer.
     """
 
-    def __init__(self, status: int, error: str, message: str | None = None, **keys: object) -> None:
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        message: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **keys: object,
+    ) -> None:
         super().__init__(message or error)
         self.status = status
         self.error = error
+        self.headers = dict(headers or {})
         self.keys = keys
 
 
@@ -143,15 +164,23 @@ def _phrase(status: int) -> str:
     return http.client.responses.get(status, "Error")
 
 
-async def _on_refusal(_: Request, exc: Exception) -> JSONResponse:
+def _contract_keys(request: Request) -> dict[str, object]:
+    """Return the further keys that a contract documents for every error of a path."""
+    return {"status": "error"} if request.url.path.startswith(DEFENCE_PREFIX) else {}
+
+
+async def _on_refusal(request: Request, exc: Exception) -> JSONResponse:
     refusal = cast(Refusal, exc)
-    return _answer(refusal.status, envelope(refusal.error, str(refusal), **refusal.keys))
+    keys = {**_contract_keys(request), **refusal.keys}
+    return _answer(refusal.status, envelope(refusal.error, str(refusal), **keys), refusal.headers)
 
 
-async def _on_http(_: Request, exc: Exception) -> JSONResponse:
+async def _on_http(request: Request, exc: Exception) -> JSONResponse:
     known = cast(HTTPException, exc)
     headers = dict(known.headers) if known.headers else None
-    return _answer(known.status_code, envelope(_phrase(known.status_code), str(known.detail)), headers)
+    return _answer(
+        known.status_code, envelope(_phrase(known.status_code), str(known.detail), **_contract_keys(request)), headers
+    )
 
 
 def sentence_of(errors: list[dict[str, Any]]) -> str:
@@ -163,7 +192,7 @@ def sentence_of(errors: list[dict[str, Any]]) -> str:
 async def _on_invalid(request: Request, exc: Exception) -> JSONResponse:
     invalid = cast(RequestValidationError, exc)
     status = 400 if request.url.path.startswith(ANALYZER_PREFIXES) else 422
-    return _answer(status, envelope(_phrase(status), sentence_of(list(invalid.errors()))))
+    return _answer(status, envelope(_phrase(status), sentence_of(list(invalid.errors())), **_contract_keys(request)))
 
 
 async def _on_ours(_: Request, exc: Exception) -> JSONResponse:

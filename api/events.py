@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from api.analysis_rows import AnomalyRow
 from api.anomaly_answers import AnomalyAnswer
+from api.classification_answers import ClassificationEvent
+from api.classification_rows import ClassEventRow
 from api.cursor import Kind, Position
 from api.rows import WindowRow
 from api.window_answers import WindowAnswer
@@ -24,9 +26,9 @@ class Event:
     capture_id : str
         The capture it belongs to.
     type, severity, source_ip : str
-        Of an anomaly; empty for a window.
+        Of an anomaly, the type also of an attack: its class; else empty.
     data : str
-        The row as JSON, in the form of the list it is in: made once for all subscribers.
+        The row as JSON, in the form of its list, or what attacks have in common: made once for all subscribers.
     """
 
     kind: Kind
@@ -43,6 +45,10 @@ def event_of(kind: Kind, position: Position, row: dict[str, object]) -> Event:
     if kind is Kind.WINDOW:
         window = WindowRow.model_validate(row)
         return Event(kind, position, window.capture_id, "", "", "", WindowAnswer.of(window).model_dump_json())
+    if kind is Kind.CLASSIFICATION:
+        attacks = ClassEventRow.model_validate(row)
+        data = ClassificationEvent.of(attacks).model_dump_json()
+        return Event(kind, position, attacks.capture_id, attacks.class_name, "", "", data)
     anomaly = AnomalyRow.model_validate(row)
     return Event(
         kind,

@@ -27,6 +27,7 @@ from infra.processes import kill_group, spawn
 from infra.settings import Settings
 from schemas.enums import AnomalyType
 from schemas.evidence import Ends, Extracted, Selection
+from schemas.packets import NO_PROTOCOL
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,9 @@ class Evidence:
 def selection_of(row: AnomalyRow, margin_s: float, max_packets: int) -> Selection:
     """Return which packets an anomaly is about.
 
-    In this order: its flow; for a port scan whatever its source sent and got (its conversations are samples); its
-    conversations; its source, destination or hosts; everything in the window when nobody is named.
+    In this order: its flow; for an ARP sweep the ARP packets of its source; for a port scan whatever its source sent
+    and got (its conversations are samples); its conversations; its source, destination or hosts; everything in the
+    window when nobody is named.
 
     Parameters
     ----------
@@ -74,6 +76,8 @@ def _ends_of(row: AnomalyRow) -> list[Ends]:
     if row.flow_src and row.flow_dst:
         (a, a_port), (b, b_port) = _end(row.flow_src), _end(row.flow_dst)
         return [Ends(a=a, a_port=a_port, b=b, b_port=b_port)]
+    if row.signal == "arp_sweep":
+        return [Ends(a=row.source_ip, protocol=NO_PROTOCOL)]
     if row.type is AnomalyType.PORT_SCAN and row.source_ip:
         return [Ends(a=row.source_ip, b=row.destination_ip)]
     if row.flows:
@@ -146,7 +150,10 @@ async def extracted(files: Sequence[Path], wanted: Selection, at_once: asyncio.S
         command: list[str | Path] = [sys.executable, "-m", "streams.extract", wanted.model_dump_json(), output, *files]
         async with at_once:
             said = await asyncio.to_thread(run_bounded, command, folder, EXTRACT_S)
-        yield Evidence(output, Extracted.model_validate_json(said.read_text()))
+        result = Extracted.model_validate_json(said.read_text())
+        for sentence in result.segments_unreadable:
+            log.warning("a segment of the packet ring cannot be read: %s", sentence)
+        yield Evidence(output, result)
 
 
 def run_bounded(

@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from api.answers import example
+from api.classification_answers import VERDICT_EXAMPLE, EarlierVerdictAnswer, FlowVerdictAnswer
+from api.classification_rows import FlowVerdicts, VerdictRow
 from api.flow_rows import FlowDetailRow, FlowRow, PacketRow
 from api.window_answers import NS_PER_S, Count
 from schemas.enums import FlowEnd, Fragment
@@ -44,6 +46,7 @@ _FLOW: JsonDict = {
     "bytes": 10960,
     "first_frame": 17,
     "last_frame": 61,
+    "classification": VERDICT_EXAMPLE,
 }
 
 
@@ -78,11 +81,14 @@ class FlowAnswer(BaseModel):
     bytes: Count
     first_frame: Count = Field(description="Number of its first frame in the capture, from 1.")
     last_frame: Count
+    classification: FlowVerdictAnswer | None = Field(
+        description="What the classifier says of it; null while it has not been judged, or when there was no model."
+    )
 
     @classmethod
-    def of(cls, row: FlowRow) -> Self:
-        """Return the answer for a row of the store."""
-        return cls.model_validate(fields_of(row))
+    def of(cls, row: FlowRow, verdict: VerdictRow | None) -> Self:
+        """Return the answer for a row of the store and the verdict on it."""
+        return cls.model_validate({**fields_of(row), "classification": verdict and FlowVerdictAnswer.of(verdict)})
 
 
 def hex_id(number: int) -> str:
@@ -172,6 +178,8 @@ class FlowDetailAnswer(FlowAnswer):
                     "bytes_backward": 4000,
                 }
             ],
+            "challenger": None,
+            "earlier_verdicts": [],
         }
     )
 
@@ -182,13 +190,22 @@ class FlowDetailAnswer(FlowAnswer):
         description="Its interim records, in order: one for each window that it outlasted, as long as the store has "
         "not merged them into the newest."
     )
+    challenger: FlowVerdictAnswer | None = Field(
+        description="What the model in the champion's shadow says of it; null without one."
+    )
+    earlier_verdicts: list[EarlierVerdictAnswer] = Field(
+        description="What was said of its interim records, in order, as long as the store has not merged them away."
+    )
 
     @classmethod
-    def with_features(cls, row: FlowDetailRow, interim: list[FlowRow]) -> Self:
-        """Return the answer for a flow and its interim records."""
+    def with_features(cls, row: FlowDetailRow, interim: list[FlowRow], said: FlowVerdicts) -> Self:
+        """Return the answer for a flow, its interim records and the verdicts on it."""
         return cls.model_validate(
             {
                 **fields_of(row),
+                "classification": said.newest and FlowVerdictAnswer.of(said.newest),
+                "challenger": said.challenger and FlowVerdictAnswer.of(said.challenger),
+                "earlier_verdicts": [EarlierVerdictAnswer.of(verdict) for verdict in said.earlier],
                 "features": dict(zip(FEATURE_NAMES, row.features, strict=True)),
                 "interim": [InterimAnswer.of(record) for record in interim],
             }

@@ -1,7 +1,8 @@
 """SQL of anomalies.
 
 ``anomalies_now`` holds the anomalies that count: of each window those of the newest run that judged it again, else
-the stream's own. ``anomalies`` also holds those of dry runs and of runs that others came after.
+the stream's own, less what a late correction refuted. ``anomalies`` also holds those of dry runs and of runs that
+others came after.
 """
 
 from __future__ import annotations
@@ -181,6 +182,6 @@ def anomaly(store: Store, anomaly_id: str) -> AnomalyRow | None:
 
 
 def is_current(store: Store, row: AnomalyRow) -> bool:
-    """Whether an anomaly counts: no run has judged its window again since."""
+    """Whether an anomaly counts: its window was not judged again since without finding it."""
     values = {"capture_id": row.capture_id, "window_id": row.window_id, "anomaly_id": row.anomaly_id}
     return Count.model_validate(store.query(_IS_CURRENT, values)[0]).total > 0

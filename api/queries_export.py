@@ -14,6 +14,7 @@ from infra.store import Store
 from schemas.anomalies import ANOMALY_COLUMNS
 from schemas.baselines import BASELINE_COLUMNS
 from schemas.captures import CAPTURE_COLUMNS, LEDGER_COLUMNS
+from schemas.classifications import STORED_CLASSIFICATION_COLUMNS
 from schemas.flows import STORED_FLOW_COLUMNS
 from schemas.packets import STORED_PACKET_COLUMNS
 from schemas.windows import WINDOW_COLUMNS
@@ -157,6 +158,20 @@ DATASETS: dict[str, Dataset] = {
         _nested(STORED_FLOW_COLUMNS),
         (("start_ns", _INT64), ("flow_id", _UINT64)),
         20_000,
+        "start_ns",
+    ),
+    # The champion's and the challenger's.
+    "classifications": Dataset(
+        "(SELECT * FROM classifications FINAL)",
+        {
+            **_columns(STORED_CLASSIFICATION_COLUMNS),
+            "flow_id": "leftPad(lower(hex(flow_id)), 16, '0')",
+            "src_ip": address_text("src_ip"),
+            "dst_ip": address_text("dst_ip"),
+        },
+        _nested(STORED_CLASSIFICATION_COLUMNS),
+        (("start_ns", _INT64), ("flow_id", _UINT64), ("role", _STRING)),
+        50_000,
         "start_ns",
     ),
 }

@@ -10,6 +10,7 @@ _SECONDS = "((window_end_ns - window_start_ns) / 1e9)"
 # Under overload whole flows are left out: amounts are divided by the share that was kept, as the detectors do.
 _PER_S = f"/ sampling_rate / {_SECONDS}"
 
+_SCANNER = "s.src_ip = {source_ip:String}"
 _FROM_TO = "c.src_ip = {source_ip:String} AND c.dst_ip = {destination_ip:String}"
 _TO_FROM = "c.src_ip = {destination_ip:String} AND c.dst_ip = {source_ip:String}"
 _ANYONE_TO = "({source_ip:String} = '' OR c.src_ip = {source_ip:String}) AND c.dst_ip = {destination_ip:String}"
@@ -27,8 +28,9 @@ _METRICS: dict[str, str] = {
     "mean_rtt_ms": "if(rtt_count = 0, NULL, rtt_sum_ns / rtt_count / 1e6)",
     "packet_loss_percent": "if(tcp_data_segments = 0, NULL, 100 * tcp_retransmissions / tcp_data_segments)",
     "protocol_share_points": "if(record_count = 0, NULL, 100 * protocol_packets[{protocol:String}] / record_count)",
-    "failed_ports": "arrayMax(s -> if(s.src_ip = {source_ip:String}, s.max_ports, 0), scan_sources)",
-    "failed_hosts": "arrayMax(s -> if(s.src_ip = {source_ip:String}, s.max_hosts, 0), scan_sources)",
+    "failed_ports": f"arrayMax(s -> if({_SCANNER}, s.max_ports, 0), scan_sources)",
+    "failed_hosts": f"arrayMax(s -> if({_SCANNER} AND s.max_ports > 0, s.max_hosts, 0), scan_sources)",
+    "failed_arp_hosts": f"arrayMax(s -> if({_SCANNER} AND s.max_ports = 0, s.max_hosts, 0), scan_sources)",
     "connections_begun": f"arraySum(c -> if({_ANYONE_TO}, c.begun, 0), service_clients) / sampling_rate",
     "sources": "arrayMax(r -> if(r.dst_ip = {destination_ip:String}, r.sources, 0), responders)",
     "connection_age_s": "age_max_ns / 1e9",

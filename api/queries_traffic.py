@@ -19,6 +19,11 @@ FROM ledger_now AS l GROUP BY hop, reason ORDER BY hop, packets_in DESC LIMIT 10
 
 _ANOMALIES = "SELECT type, severity, count() AS rows FROM anomalies WHERE run_id = '' GROUP BY type, severity"
 
+_VERDICTS = """
+SELECT class_name, is_uncertain, count() AS rows FROM classifications WHERE role = 'champion'
+GROUP BY class_name, is_uncertain
+"""
+
 _WINDOWS = "SELECT count() AS rows FROM windows"
 
 # The newest capture's newest window; its rows lie together, so this reads one granule.
@@ -64,6 +69,14 @@ class AnomalyTotals(_Row):
     rows: int
 
 
+class VerdictTotals(_Row):
+    """Verdicts of one class."""
+
+    class_name: str
+    is_uncertain: bool
+    rows: int
+
+
 class LastWindow(_Row):
     """The newest window of the current capture."""
 
@@ -80,6 +93,7 @@ class TrafficTotals(_Row):
     captures: list[CaptureTotals]
     hops: list[HopTotals]
     anomalies: list[AnomalyTotals]
+    verdicts: list[VerdictTotals]
     window_rows: int
     last_window: LastWindow | None
 
@@ -91,6 +105,7 @@ def traffic_totals(store: Store) -> TrafficTotals:
         captures=[CaptureTotals.model_validate(row) for row in store.query(_CAPTURES)],
         hops=[HopTotals.model_validate(row) for row in store.query(_LEDGER)],
         anomalies=[AnomalyTotals.model_validate(row) for row in store.query(_ANOMALIES)],
+        verdicts=[VerdictTotals.model_validate(row) for row in store.query(_VERDICTS)],
         window_rows=int(str(store.query(_WINDOWS)[0]["rows"])),
         last_window=LastWindow.model_validate(last[0]) if last else None,
     )

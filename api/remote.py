@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from typing import Any, Self
 import httpx
 
 from infra.settings import Settings
-from schemas.errors import SpanwatchError
+from infra.settings_access import AccessSettings
+from schemas.errors import SettingsError, SpanwatchError
 
 Answer = dict[str, Any]
 """A JSON object as the API documents it."""
@@ -19,6 +21,7 @@ Answer = dict[str, Any]
 _TIMEOUT_S = 120.0
 _POLL_S = 0.05
 _PAGE = 1000
+_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - who listens everywhere is asked here
 
 
 class NoAnswerError(SpanwatchError):
@@ -27,19 +30,58 @@ class NoAnswerError(SpanwatchError):
     can_retry = True
 
 
+def url_of(settings: Settings) -> str:
+    """Return the address of the API: ``api_url``, or else the first port of this machine's."""
+    if settings.api_url:
+        return settings.api_url.rstrip("/")
+    host = _HERE.get(settings.host, settings.host)
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.ports[0]}"
+
+
+def key_headers(key: str) -> dict[str, str]:
+    """Return the headers that show a key; none without one."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def trusted_by(settings: AccessSettings) -> ssl.SSLContext:
+    """Return what HTTPS is spoken with: the system's authorities are trusted, and those of the settings.
+
+    Raises
+    ------
+    SettingsError
+        The file of authorities cannot be used.
+    """
+    context = ssl.create_default_context()
+    authorities = settings.api_ca or settings.tls_certificate
+    if authorities is not None:
+        try:
+            context.load_verify_locations(authorities)
+        except (OSError, ssl.SSLError) as error:
+            said = error.strerror or error
+            raise SettingsError(f"The certificate authorities in {authorities} cannot be used: {said}.") from error
+    return context
+
+
 class RemoteStack:
     """A running stack, asked over HTTP.
 
     Parameters
     ----------
     settings : Settings
-        Its address: the first port of the settings.
+        Its address, and the key to show.
+    key : str
+        Another key to show.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self.url = f"http://{host}:{settings.ports[0]}"
-        self._client = httpx.Client(base_url=self.url, timeout=_TIMEOUT_S)
+    def __init__(self, settings: Settings, key: str = "") -> None:
+        self.url = url_of(settings)
+        self._client = httpx.Client(
+            base_url=self.url,
+            timeout=_TIMEOUT_S,
+            headers=key_headers(key or settings.api_key.get_secret_value()),
+            verify=trusted_by(settings),
+        )
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -74,9 +116,17 @@ class RemoteStack:
         """
         return self._ask("GET", path, params=parameters)
 
-    def post(self, path: str, body: Answer) -> Answer:
+    def post(self, path: str, body: Answer, **parameters: str) -> Answer:
         """Return the answer of a POST; raises as ``get``."""
-        return self._ask("POST", path, json=body)
+        return self._ask("POST", path, json=body, params=parameters)
+
+    def delete(self, path: str) -> Answer:
+        """Return the answer of a DELETE; raises as ``get``."""
+        return self._ask("DELETE", path)
+
+    def act(self, method: str, path: str, content: bytes | None = None, **parameters: str) -> Answer:
+        """Return the answer of any request, whose body is sent as it is; raises as ``get``."""
+        return self._ask(method, path, params=parameters, content=content)
 
     @contextmanager
     def download(self, path: str, **parameters: str) -> Iterator[httpx.Response]:
@@ -90,7 +140,7 @@ class RemoteStack:
         except httpx.RemoteProtocolError as error:
             raise SpanwatchError("The stack broke off; its log says why.") from error
         except httpx.HTTPError as error:
-            raise NoAnswerError(f"Nothing answers at {self.url}: start it with `spanwatch up`.") from error
+            raise self._no_answer(error) from error
 
     def capture(self, capture_id: str) -> Answer | None:
         """Return where a capture stands, or None while the store does not know it; raises ``NoAnswerError``."""
@@ -140,4 +190,9 @@ class RemoteStack:
         try:
             return self._client.request(method, path, **request)
         except httpx.HTTPError as error:
-            raise NoAnswerError(f"Nothing answers at {self.url}: start it with `spanwatch up`.") from error
+            raise self._no_answer(error) from error
+
+    def _no_answer(self, error: httpx.HTTPError) -> NoAnswerError:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return NoAnswerError(f"The certificate of {self.url} is not trusted; SPANWATCH_API_CA names whose is.")
+        return NoAnswerError(f"Nothing answers at {self.url}: start it with `spanwatch up`.")

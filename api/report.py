@@ -17,21 +17,24 @@ _MAX_BARS = 72
 _MAX_ROWS = 10
 
 
-def report(capture: Answer, summary: Answer, windows: Sequence[Answer], incidents: Answer, ledger: Answer) -> Group:
+def report(
+    capture: Answer, summary: Answer, windows: Sequence[Answer], incidents: Answer, verdicts: Answer, ledger: Answer
+) -> Group:
     """Return the report of one capture.
 
     Parameters
     ----------
-    capture, summary, incidents, ledger : dict
-        Answers of ``/api/captures/ID``, ``/api/metrics/summary``, ``/api/anomalies/incidents`` and
-        ``/api/captures/ID/ledger``.
+    capture, summary, incidents, verdicts, ledger : dict
+        Answers of ``/api/captures/ID``, ``/api/metrics/summary``, ``/api/anomalies/incidents``,
+        ``/api/classifications/summary`` and ``/api/captures/ID/ledger``.
     windows : sequence of dict
         All windows, in order.
     """
     parts: list[RenderableType] = [_headline(capture, summary), Text()]
     parts += [_traffic(windows), Text()]
     parts += [_protocols(windows), Text(), _talkers(windows), Text()]
-    parts += [_transport(windows, summary), Text(), _unusual(incidents), Text(), ledger_table(ledger)]
+    parts += [_transport(windows, summary), Text(), _unusual(incidents), Text()]
+    parts += [_verdicts(verdicts), Text(), ledger_table(ledger)]
     return Group(*parts)
 
 
@@ -74,6 +77,21 @@ def _unusual(incidents: Answer) -> RenderableType:
     for incident in found[:_MAX_ROWS]:
         style = "red" if incident["severity"] == "high" else "yellow"
         table.add_row(Text(incident["message"], style=style), f"{incident['windows']:,}")
+    return table
+
+
+def _verdicts(said: Answer) -> RenderableType:
+    """Return what the classifier says of the flows, by class."""
+    if not said["flows"]:
+        return Text("No flow was judged: there is no model, or nothing to judge.", style="dim")
+    doubtful = f", {said['uncertain']:,} uncertain" if said["uncertain"] else ""
+    title = f"Verdicts ({said['flows']:,} flows, {said['attacks']:,} attacks{doubtful})"
+    table = _table(title, "class", "flows", "packets", "confidence", "sources", "destinations")
+    for row in said["classes"]:
+        counts = (f"{row[name]:,}" for name in ("flows", "packets"))
+        ends = (f"{row[name]:,}" for name in ("sources", "destinations"))
+        style = "red" if row["is_attack"] else None
+        table.add_row(row["class_name"], *counts, f"{row['mean_confidence']:.3f}", *ends, style=style)
     return table
 
 

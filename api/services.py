@@ -13,9 +13,15 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
 from api.analysis import Analyses
+from api.audit import AuditTrail
 from api.compute import Computations
+from api.defence import Defence
 from api.feed import Feed
+from api.guard import Guard
 from api.live_capture import LiveCaptures
+from api.models import Models
+from api.predictor import Predictor
+from api.traffic_figures import TrafficFigures
 from infra.settings import Settings
 from infra.store import Store
 
@@ -43,10 +49,22 @@ class Services:
         Runs under way in this process that judge or learn again.
     live : LiveCaptures
         The live captures of this machine.
+    defence : Defence
+        Blocks of addresses.
     feed : Feed
         What is new in the store, for streams and notifications.
+    models : Models
+        The registry of models.
     registry : CollectorRegistry
         Figures for Prometheus.
+    guard : Guard
+        What every request is held to.
+    audit : AuditTrail
+        Where it is written who had what done.
+    predictor : Predictor
+        The classifier of the RL-IDS routes.
+    figures : TrafficFigures
+        What there is of threats.
     extractions : asyncio.Semaphore
         How many extractions of evidence may run side by side.
     started_s : float
@@ -58,8 +76,14 @@ class Services:
     computations: Computations
     analyses: Analyses
     live: LiveCaptures
+    defence: Defence
     feed: Feed
+    models: Models
     registry: CollectorRegistry
+    guard: Guard
+    audit: AuditTrail
+    predictor: Predictor
+    figures: TrafficFigures
     extractions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_EXTRACTIONS))
     started_s: float = field(default_factory=time.monotonic)
 
@@ -109,7 +133,8 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    # A coroutine, though it waits for nothing: FastAPI would call a function in a thread.
     return cast(Services, request.state.services)
 
 

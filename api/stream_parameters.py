@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from api.classification_filters import class_named
 from api.cursor import Cursor, Kind
 from api.errors import Refusal
 from api.filters import address
@@ -56,6 +57,7 @@ def filter_of(asked: Iterable[tuple[str, str]]) -> Filter:
         severities=frozenset(values["severity"]),
         source_ips=frozenset(values["source_ip"]),
         captures=frozenset(values["capture"]),
+        classes=frozenset(values["class"]),
     )
 
 
@@ -82,4 +84,5 @@ _CHECKS: dict[str, Callable[[str], str]] = {
     "severity": _one_of("severity", list(Severity)),
     "source_ip": lambda value: address(value, "source_ip"),
     "capture": _capture,
+    "class": class_named,
 }

@@ -30,11 +30,13 @@ class Filter:
     Parameters
     ----------
     kinds : frozenset of Kind
-        Windows, anomalies, or both.
+        Windows, anomalies, classifications; each of them unless told otherwise.
     types, severities, source_ips : frozenset of str
         Of anomalies.
     captures : frozenset of str
-        Of both.
+        Of all kinds.
+    classes : frozenset of str
+        Of classifications.
     """
 
     kinds: frozenset[Kind] = frozenset(Kind)
@@ -42,11 +44,14 @@ class Filter:
     severities: frozenset[str] = frozenset()
     source_ips: frozenset[str] = frozenset()
     captures: frozenset[str] = frozenset()
+    classes: frozenset[str] = frozenset()
 
     def wants(self, event: Event) -> bool:
         """Whether an event passes."""
         if event.kind not in self.kinds or (self.captures and event.capture_id not in self.captures):
             return False
+        if event.kind is Kind.CLASSIFICATION:
+            return not self.classes or event.type in self.classes
         if event.kind is not Kind.ANOMALY:
             return True
         asked = ((self.types, event.type), (self.severities, event.severity), (self.source_ips, event.source_ip))
@@ -60,7 +65,8 @@ class Message:
     Parameters
     ----------
     name : str
-        ``window`` or ``anomaly``; or about the stream itself: ``ready``, ``heartbeat``, ``reset``, ``dropped``.
+        ``window``, ``anomaly`` or ``classification``; or about the stream itself: ``ready``, ``heartbeat``, ``reset``,
+        ``dropped``.
     id : str
         Cursor behind it: what to send when connecting again.
     data : str

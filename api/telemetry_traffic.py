@@ -20,6 +20,7 @@ from api.window_answers import NS_PER_S
 from infra.lag import GroupOffsets, KafkaLag
 from infra.settings import Settings
 from infra.store import Store
+from schemas.classes import CLASS_NAMES
 from schemas.enums import AnomalyType, Severity
 from schemas.errors import SpanwatchError
 from schemas.topics import STORAGE_GROUP, TOPICS, WORKER_GROUP
@@ -189,6 +190,16 @@ def _found(totals: TrafficTotals) -> Iterator[Metric]:
         for severity in Severity:
             anomalies.add_metric([kind.value, severity.value], counted.get((kind.value, severity.value), 0))
     yield anomalies
+    verdicts = CounterMetricFamily(
+        "spanwatch_verdicts",
+        "Verdicts on flow records that are stored, by class, and whether they are uncertain; falls as they expire.",
+        labels=["class", "uncertain"],
+    )
+    judged = {(row.class_name, row.is_uncertain): row.rows for row in totals.verdicts}
+    for name in CLASS_NAMES:
+        for is_uncertain in (False, True):
+            verdicts.add_metric([name, str(is_uncertain).lower()], judged.get((name, is_uncertain), 0))
+    yield verdicts
 
 
 def _losses(totals: TrafficTotals) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 
 from api import queries_baselines, queries_runs
+from api.access import Scope, needs
 from api.analysis import Order, generated_of, source_of
 from api.analysis_rows import BaselineRow, RunNow, WindowSpan
 from api.baseline_answers import BaselineAnswer, BaselineFigures, BaselineNotFoundAnswer, BaselinesAnswer
@@ -68,7 +69,7 @@ def _scope(services: Shared, capture: Capture = None, source: Source = None) -> 
     return chosen_source(services.store, capture, source)
 
 
-Scope = Annotated[str | None, Depends(_scope)]
+OfSource = Annotated[str | None, Depends(_scope)]
 """Whose baselines a request speaks of."""
 
 
@@ -93,21 +94,21 @@ def _by_kind(rows: list[BaselineRow]) -> dict[BaselineKind, BaselineFigures]:
 
 
 @router.get("/", response_model=BaselinesAnswer, responses=documented(400, 404), summary="List baselines")
-def list_baselines(services: Shared, source: Scope) -> BaselinesAnswer:
+def list_baselines(services: Shared, source: OfSource) -> BaselinesAnswer:
     """List what is usual on the current capture's port or file, or on the one named."""
     rows = [] if source is None else queries_baselines.baselines(services.store, source)
     return BaselinesAnswer(available=len(rows), baselines=_by_kind(rows), timestamp=iso_now(), source=source)
 
 
 @router.get("/stats", response_model=BaselineStatsAnswer, responses=documented(400, 404), summary="Key statistics")
-def read_stats(services: Shared, source: Scope) -> BaselineStatsAnswer:
+def read_stats(services: Shared, source: OfSource) -> BaselineStatsAnswer:
     """Return the key statistics of all baselines; null for one that was not learnt yet."""
     rows = [] if source is None else queries_baselines.baselines(services.store, source)
     return BaselineStatsAnswer(baseline_stats=BaselineStats.of(rows), timestamp=iso_now(), source=source)
 
 
 @router.get("/hosts", response_model=HostsAnswer, responses=documented(400, 404), summary="List hosts")
-def list_hosts(services: Shared, source: Scope, limit: Limit = 50, offset: Offset = 0) -> HostsAnswer:
+def list_hosts(services: Shared, source: OfSource, limit: Limit = 50, offset: Offset = 0) -> HostsAnswer:
     """List hosts that have baselines of their own, those learnt from most windows first."""
     rows = [] if source is None else queries_baselines.host_baselines(services.store, source, limit, offset)
     hosts = [
@@ -127,7 +128,7 @@ def list_hosts(services: Shared, source: Scope, limit: Limit = 50, offset: Offse
 @router.get("/hosts/{ip}", response_model=HostAnswer, responses=documented(400, 404), summary="Read a host's baselines")
 def read_host(
     services: Shared,
-    source: Scope,
+    source: OfSource,
     ip: Annotated[str, Path(max_length=64, description="IP address.", examples=["10.0.15.35"])],
 ) -> HostAnswer:
     """Return what is usual for one host."""
@@ -150,7 +151,7 @@ def refuse_get_generate() -> None:
     responses={**documented(400), **documented(404, model=BaselineNotFoundAnswer)},
     summary="Read one baseline",
 )
-def read_baseline(services: Shared, source: Scope, type: KindText) -> BaselineAnswer:
+def read_baseline(services: Shared, source: OfSource, type: KindText) -> BaselineAnswer:
     """Return one baseline, in its newest version."""
     kind = _known(type)
     rows = [] if source is None else queries_baselines.baselines(services.store, source)
@@ -167,7 +168,7 @@ def read_baseline(services: Shared, source: Scope, type: KindText) -> BaselineAn
     summary="Versions of a baseline",
 )
 def list_history(
-    services: Shared, source: Scope, type: KindText, page: Annotated[Page, Depends(page_of(100))]
+    services: Shared, source: OfSource, type: KindText, page: Annotated[Page, Depends(page_of(100))]
 ) -> BaselineHistoryAnswer:
     """List how a baseline stood after each window that it was learnt from, newest first."""
     kind, store, cursor = _known(type), services.store, page.cursor("b")
@@ -201,6 +202,7 @@ def list_history(
     openapi_extra=documented_body(GenerateBody),
     summary="Learn baselines again",
 )
+@needs(Scope.CAPTURE)
 async def generate_baselines(
     services: Shared, body: Annotated[GenerateBody, Depends(json_body(GenerateBody))]
 ) -> GeneratedAnswer:

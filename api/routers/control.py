@@ -10,6 +10,7 @@ from typing import Literal
 
 from fastapi import APIRouter
 
+from api.access import needs
 from api.answers import (
     ConfigAnswer,
     ControlApi,
@@ -75,6 +76,7 @@ def read_config(services: Shared) -> ConfigAnswer:
 
 
 @router.get("/ping", response_model=PingAnswer, responses=documented(), summary="Ping")
+@needs(None)
 def ping() -> PingAnswer:
     """Answer, without asking anything of the store."""
     return PingAnswer(pong=True, timestamp=iso_now())

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from api import queries_anomalies, queries_runs
+from api.access import Scope, needs
 from api.analysis import Order, source_of
 from api.analysis_rows import RunNow, TypeCount, WindowSpan
 from api.anomaly_answers import AnomalyAnswer, by_severity, by_type
@@ -84,6 +85,7 @@ def _limit(value: float | str | None, name: str) -> tuple[int | None, int | None
     openapi_extra=documented_body(DetectBody),
     summary="Judge windows again",
 )
+@needs(Scope.CAPTURE)
 async def detect_anomalies(
     services: Shared, body: Annotated[DetectBody, Depends(json_body(DetectBody))]
 ) -> DetectedAnswer:

@@ -68,7 +68,8 @@ Asked = Annotated[Wanted, Depends(_wanted)]
         **documented(400, 404, 410),
         200: {
             "content": {PCAPNG: {"schema": {"type": "string", "format": "binary"}}},
-            "description": "A pcapng file. X-Packets: how many; X-Truncated: whether there were more.",
+            "description": "A pcapng file. X-Packets: how many; X-Truncated: whether there were more; "
+            "X-Segments-Gone and X-Segments-Unreadable: segments of the packet ring that are missing from it.",
         },
     },
     summary="Download an anomaly's packets",
@@ -84,6 +85,8 @@ async def read_pcap(services: Shared, wanted: Asked) -> Response:
             "Content-Disposition": f'attachment; filename="anomaly-{wanted.row.anomaly_id}.pcapng"',
             "X-Packets": str(evidence.result.packets),
             "X-Truncated": str(evidence.result.is_truncated).lower(),
+            "X-Segments-Gone": str(evidence.result.segments_gone),
+            "X-Segments-Unreadable": str(len(evidence.result.segments_unreadable)),
         }
     return Response(content, media_type=PCAPNG, headers=headers)
 
@@ -111,5 +114,7 @@ async def read_dissection(
         count=len(packets),
         total=evidence.result.packets,
         is_truncated=evidence.result.is_truncated,
+        segments_gone=evidence.result.segments_gone,
+        segments_unreadable=evidence.result.segments_unreadable,
         packets=packets,
     )

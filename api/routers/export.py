@@ -21,7 +21,9 @@ from api.services import Shared
 router = APIRouter(prefix="/api/export", tags=["export"])
 
 What = Annotated[
-    Literal["windows", "anomalies", "incidents", "baselines", "captures", "ledger", "packets", "flows"],
+    Literal[
+        "windows", "anomalies", "incidents", "baselines", "captures", "ledger", "packets", "flows", "classifications"
+    ],
     Path(description="The list."),
 ]
 Columns = Annotated[

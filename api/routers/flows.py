@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from api import queries_flows
+from api import queries_classifications, queries_flows
+from api.classification_reasons import explained
 from api.errors import Refusal, documented
 from api.flow_answers import FlowAnswer, FlowDetailAnswer, FlowPacketsAnswer, FlowsAnswer, PacketAnswer, hex_id
 from api.flow_filters import WantedFlows
@@ -58,6 +60,7 @@ def list_flows(
     behind = FlowsBehind(_ORDERS[cursor.order], cursor.number, _number(cursor)) if cursor else FlowsBehind(order)
     rows = queries_flows.flows(store, current.capture_id, wanted, behind, page.limit + 1, page.offset)
     shown = rows[: page.limit]
+    verdicts = queries_classifications.of_flows(store, shown)
     following = None
     if len(rows) > page.limit:
         last, letter = shown[-1], _LETTERS[behind.order]
@@ -69,7 +72,7 @@ def list_flows(
         limit=page.limit,
         capture_id=current.capture_id,
         next_cursor=following,
-        flows=[FlowAnswer.of(row) for row in shown],
+        flows=[FlowAnswer.of(row, verdicts.get(row.flow_id)) for row in shown],
     )
 
 
@@ -86,9 +89,15 @@ def _found(store: Store, flow_id: str, capture_id: str | None) -> FlowDetailRow:
 
 @router.get("/{flow_id}", response_model=FlowDetailAnswer, responses=documented(400, 404), summary="Read one flow")
 def read_flow(services: Shared, flow_id: FlowId, capture: OfCapture = None) -> FlowDetailAnswer:
-    """Show a flow with its 78 features by name, and where it stood when windows were over."""
+    """Show a flow with its 78 features by name, what it is said to be and why, and where it stood between windows.
+
+    A verdict that was not explained when it was made is explained now, as long as the model that made it is in use.
+    """
     row = _found(services.store, flow_id, capture)
-    return FlowDetailAnswer.with_features(row, queries_flows.interim_records(services.store, row))
+    said = queries_classifications.of_flow(services.store, row)
+    if said.newest is not None:
+        said = replace(said, newest=explained(said.newest, row, services.predictor.model))
+    return FlowDetailAnswer.with_features(row, queries_flows.interim_records(services.store, row), said)
 
 
 @router.get(

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from api import queries
+from api.access import Scope, needs
 from api.body import documented_body, json_body
 from api.capture_plan import CapturePlan, check_interface
 from api.errors import ErrorAnswer, FailureAnswer, documented, failure
@@ -44,6 +45,7 @@ def read_live_capture(services: Shared) -> CaptureStatusAnswer:
     openapi_extra=documented_body(CaptureStartBody),
     summary="Start the live capture",
 )
+@needs(Scope.CAPTURE)
 def start_live_capture(
     services: Shared, body: Annotated[CaptureStartBody, Depends(json_body(CaptureStartBody))]
 ) -> CaptureStartedAnswer:
@@ -85,6 +87,7 @@ def start_live_capture(
     responses=documented(400, 409, model=FailureAnswer),
     summary="Stop the live capture",
 )
+@needs(Scope.CAPTURE)
 def stop_live_capture(services: Shared) -> CaptureStoppedAnswer:
     """Stop the live capture and everything it started; answers when its last windows are in the store."""
     ended = services.live.stop()

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException
 
 from api import queries
+from api.access import Scope, needs
 from api.body import documented_body, json_body
 from api.capture_answers import window_size_of
 from api.compute import Computed
@@ -122,6 +123,7 @@ def read_window(services: Shared, window_id: WindowId, capture: Capture = None) 
     openapi_extra=documented_body(ComputeBody),
     summary="Compute a capture file",
 )
+@needs(Scope.CAPTURE)
 async def compute_windows(
     services: Shared, body: Annotated[ComputeBody, Depends(json_body(ComputeBody))]
 ) -> ComputedAnswer:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from api import queries, queries_anomalies, queries_baselines
+from api.access import needs
 from api.analysis import source_of
 from api.answers import (
     ApiStatus,
@@ -22,7 +24,9 @@ from api.answers import (
     UnwellAnswer,
 )
 from api.errors import Responses, documented, envelope, iso_now
-from api.services import Services, Shared, is_analyzer_port
+from api.predictor import NOT_READY
+from api.services import Services, Shared, is_analyzer_port, shown
+from infra.settings import ROOT
 from infra.store import Store
 from schemas.errors import StoreError
 
@@ -33,11 +37,12 @@ _MIB = 1024 * 1024
 _UNWELL = "The store does not answer."
 _UNWELL_RESPONSES: Responses = {
     **documented(),
-    503: {"model": UnwellAnswer, "description": "The store does not answer."},
+    503: {"model": UnwellAnswer, "description": "The store does not answer, or there is no model."},
 }
 
 
 @router.get("/", response_model=RootAnswer, responses=documented(), summary="What runs here")
+@needs(None)
 def read_root(services: Shared) -> RootAnswer:
     """Say what runs here, for clients of every contract."""
     return RootAnswer(
@@ -50,8 +55,9 @@ def read_root(services: Shared) -> RootAnswer:
 
 
 @router.get("/health", response_model=HealthAnswer, responses=_UNWELL_RESPONSES, summary="Health")
+@needs(None)
 def read_health(request: Request, services: Shared) -> HealthAnswer | JSONResponse:
-    """Say whether the service is well: 200 when its store answers, 503 when it does not.
+    """Say whether the service is well: 200 when its store answers and its model is loaded, 503 else.
 
     `status` is `ok` on the Analyzer's port (5000) and `healthy` on the others.
     """
@@ -61,24 +67,34 @@ def read_health(request: Request, services: Shared) -> HealthAnswer | JSONRespon
         logger.error("The store does not answer: %s", error)  # noqa: TRY400 - the sentence says it all
         body = envelope("Service Unavailable", _UNWELL, status="error", database=_UNWELL)
         return JSONResponse(body, status_code=503)
-    model_path = None if services.settings.model_path is None else services.settings.model_path.name
+    predictor = services.predictor
+    if predictor.model is None:
+        body = envelope("Service Unavailable", NOT_READY, status="error", database="connected", model_loaded=False)
+        return JSONResponse(body, status_code=503)
+    model_path = _shown_model(services.settings.model_path)
     return HealthAnswer(
         status="ok" if is_analyzer_port(services.settings, _local_port(request)) else "healthy",
         database="connected",
         timestamp=iso_now(),
         details=HealthDetails(
-            model_loaded=False,
+            model_loaded=True,
             model_path=model_path,
-            predictions_served=0,
+            model=predictor.model.facts.fingerprint,
+            predictions_served=predictor.served,
             uptime_seconds=services.uptime_s,
             memory_usage_mb=psutil.Process().memory_info().rss / _MIB,
         ),
-        model_loaded=False,
+        model_loaded=True,
         model_path=model_path,
         api_version=services.version,
         mode=services.settings.mode,
         version=services.version,
     )
+
+
+def _shown_model(path: Path) -> str:
+    """Return the model's file as the contract writes it: relative to the checkout where it lies inside."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else shown(path)
 
 
 def _local_port(request: Request) -> int:
