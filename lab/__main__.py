@@ -23,6 +23,7 @@ from lab.programs import missing_programs, require_privileges
 from lab.record import SCENARIOS, Recording
 from lab.record import record as record_scenario
 from lab.scenarios import Scenario
+from lab.varied import RECIPE, varied
 
 _OUT = click.option(
     "--out",
@@ -124,6 +125,38 @@ def ordinary(out: Path, seconds: int, seed: int) -> None:
             f"ordinary-{seed}",
         )
     _report([recording])
+
+
+@main.command()
+@_OUT
+@click.option("--seconds", type=click.IntRange(30), default=300, show_default=True, help="How long.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another one gives other links, ports and work.")
+@click.option("--held-out", is_flag=True, help="Also use the programs that captures for training leave out.")
+@click.option("--only", multiple=True, help="Name of an attack, as the progress shows it; several. All unless given.")
+def vary(out: Path, seconds: int, seed: int, held_out: bool, only: tuple[str, ...]) -> None:
+    """Record work and attacks with parameters and links by chance: to train and judge the classifier."""
+    with _progress() as progress:
+        task = progress.add_task("setting up", total=seconds)
+
+        def tell(at_s: float, doing: str) -> None:
+            progress.console.print(f"{at_s:4.0f} s  {doing}")
+            progress.update(task, completed=at_s, description=doing)
+
+        recording = varied(out, tell, seconds, seed, is_held_out=held_out, only=only)
+    _report([recording])
+
+
+@main.command()
+@_OUT
+def recipe(out: Path) -> None:
+    """Record all captures that the shipped classifier was trained, chosen and judged with: an hour and a half."""
+    with _progress() as progress:
+        task = progress.add_task("", total=len(RECIPE))
+        for take in RECIPE:
+            progress.update(task, description=f"{take.folder} {take.seed}")
+            words = (take.duration_s, take.seed)
+            varied(out / take.folder, lambda *_: None, *words, is_held_out=take.is_held_out, only=take.only)
+            progress.advance(task)
 
 
 @main.command()

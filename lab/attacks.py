@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lab.labels import TCP
@@ -56,10 +56,11 @@ def _scan(*options: str, tool: str, host: str = "web", family: int = 4) -> Calla
     return action
 
 
-def _word_list(folder: Path) -> str:
-    words = folder / "words.txt"
-    words.write_text("\n".join(_PASSWORDS) + "\n")
-    return str(words)
+def word_list(folder: Path, name: str = "words.txt", words: Sequence[str] = _PASSWORDS) -> str:
+    """Write a list of words, passwords unless told, and return its path."""
+    path = folder / name
+    path.write_text("\n".join(words) + "\n")
+    return str(path)
 
 
 def _hydra(class_name: str, service: str, host: str, port: int, *options: str) -> Callable[[Stage], None]:
@@ -69,7 +70,7 @@ def _hydra(class_name: str, service: str, host: str, port: int, *options: str) -
             "-l",
             "admin" if host == "web" else USER,
             "-P",
-            _word_list(attacker.folder),
+            word_list(attacker.folder),
             "-t",
             "4",
             "-w",
@@ -91,11 +92,14 @@ def _web_attack(kind: str, class_name: str) -> Callable[[Stage], None]:
     return action
 
 
-def beacon(stage: Stage, count: int = 6, interval_s: float = 2.0) -> None:
-    """Let `carol` report to `c2`."""
-    infected, c2 = stage.host("carol"), stage.host("c2")
-    with stage.label("Bot", "beacon", infected.ipv4, c2.ipv4, 8443, TCP):
+def beacon(
+    stage: Stage, count: int = 6, interval_s: float = 2.0, port: int = 8443, client: str = "carol", seed: int = 1
+) -> None:
+    """Let an infected host report to `c2`."""
+    infected, c2 = stage.host(client), stage.host("c2")
+    with stage.label("Bot", "beacon", infected.ipv4, c2.ipv4, port, TCP):
         words = [c2.ipv4, "--count", str(count), "--interval-s", str(interval_s)]
+        words += ["--port", str(port), "--seed", str(seed)]
         infected.run_module("lab.tools.beacon", *words, timeout_s=count * interval_s * 1.1 + 30)
 
 

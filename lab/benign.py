@@ -54,7 +54,7 @@ def shell(stage: Stage, client: str, command: str, family: int = 4) -> None:
     """Run a command on `files` over SSH, with the password."""
     host, files = stage.host(client), stage.host("files")
     target = f"{USER}@{files.ipv4 if family == 4 else files.ipv6}"
-    host.run("sshpass", "-p", PASSWORD, "ssh", *_ssh_options(host), target, command, timeout_s=30)
+    host.run("sshpass", "-p", PASSWORD, "ssh", *ssh_options(host), target, command, timeout_s=30)
 
 
 def copy(stage: Stage, client: str, name: str) -> None:
@@ -62,7 +62,7 @@ def copy(stage: Stage, client: str, name: str) -> None:
     host, files = stage.host(client), stage.host("files")
     key = ["-i", str(stage.network.folder / "client_key")]
     source = f"{USER}@{files.ipv4}:{name}"
-    host.run("scp", "-q", *key, *_ssh_options(host), source, "/dev/null", timeout_s=30)
+    host.run("scp", "-q", *key, *ssh_options(host), source, "/dev/null", timeout_s=30)
 
 
 def transfer(stage: Stage, client: str, name: str, *, is_upload: bool = False, family: int = 4) -> None:
@@ -122,7 +122,8 @@ def background(stage: Stage, client: str, port: int, chance: random.Random) -> N
     way()
 
 
-def _ssh_options(host: Host) -> list[str]:
+def ssh_options(host: Host) -> list[str]:
+    """Return options of ssh and scp that ask nothing."""
     known = f"UserKnownHostsFile={host.folder}/known_hosts"
     return ["-o", "StrictHostKeyChecking=no", "-o", known, "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR"]
 

@@ -39,12 +39,12 @@ def _packet_flood(
         commands = [("hping3", *words, "-a", source, target.ipv4) for source in sources]
         with stage.label("DDoS", tool, sources, target.ipv4, port, protocol):
             # hping3 says 1 when nobody answers, which is what a forged source is for.
-            _together([partial(zombies.run, *command, timeout_s=30) for command in commands])
+            together([partial(zombies.run, *command, timeout_s=30) for command in commands])
 
     return action
 
 
-def _together(actions: Sequence[Callable[[], object]]) -> None:
+def together(actions: Sequence[Callable[[], object]]) -> None:
     """Run the actions at the same time; the first failure is raised when all have ended."""
     with ThreadPoolExecutor(len(actions)) as pool:
         running = [pool.submit(action) for action in actions]
@@ -57,7 +57,7 @@ def _http_ddos(stage: Stage) -> None:
     url = f"http://{target.ipv4}/1k.bin"
     commands = [("ab", "-q", "-r", "-n", "60", "-c", "3", "-B", source, url) for source in zombies.all_ipv4]
     with stage.label("DDoS", "ab", zombies.all_ipv4, target.ipv4, 80, TCP):
-        _together([partial(zombies.run, *command, timeout_s=30, check=True) for command in commands])
+        together([partial(zombies.run, *command, timeout_s=30, check=True) for command in commands])
 
 
 def _http_flood(style: str, class_name: str) -> Callable[[Stage], None]:

@@ -40,6 +40,7 @@ HOSTS = (
     HostPlan("alice", (21,)),
     HostPlan("bob", (22,)),
     HostPlan("carol", (23,)),
+    HostPlan("dave", (24,)),
     HostPlan("mallory", (66,)),
     HostPlan("trudy", (67,)),
     HostPlan("c2", (99,)),
@@ -262,7 +263,7 @@ def _wire(net: Network, host: Host, impairment: Impairment) -> None:
     options = [f"--{name.replace('_', '-')}={value}" for name, value in asdict(impairment).items()]
     server = net.switch.start_module("lab.wire", f"w-{host.name}", host.name, *options)
     deadline_s = time.monotonic() + 10
-    while "ready" not in server.tail(50):
+    while f"{host.name} is ready" not in server.tail(50):
         if not server.is_running() or time.monotonic() > deadline_s:
             raise LabError(f"The wire of {host.name} did not come up: {server.tail()}")
         time.sleep(0.02)

@@ -17,6 +17,9 @@ USER, PASSWORD = "lab", "correct-horse-7"
 _USER_ID = 7077
 WEB_FILES = {"1k.bin": 1_000, "10k.bin": 10_000, "100k.bin": 100_000, "1m.bin": 1_000_000}
 _TLS_PORT = 443
+WEB_PORTS, TLS_PORTS = (80, 3000, 8000, 8888), (_TLS_PORT, 9443)
+SSH_PORTS, FTP_PORTS = (22, 902, 2222), (21, 2121)
+"""Where services listen: one can be where nobody expects it, and attacks find it there."""
 
 
 def start_web(net: Network) -> None:
@@ -72,14 +75,15 @@ def start_ssh(net: Network) -> None:
 
 
 def start_ftp(net: Network) -> None:
-    """Start vsftpd on `files` for the same account, with passive transfers."""
+    """Start vsftpd on `files` for the same account, with passive transfers, on its port and on another."""
     files = net.host("files")
     _account(files)
     (files.folder / "empty").mkdir(mode=0o755)
-    configuration = files.folder / "vsftpd.conf"
-    configuration.write_text(_VSFTPD.format(folder=files.folder))
-    server = files.start("vsftpd", "vsftpd", str(configuration))
-    _await_port(files, server, 21)
+    for port in FTP_PORTS:
+        configuration = files.folder / f"vsftpd-{port}.conf"
+        configuration.write_text(_VSFTPD.format(folder=files.folder, port=port))
+        server = files.start(f"vsftpd-{port}", "vsftpd", str(configuration))
+        _await_port(files, server, port)
 
 
 def start_bulk(net: Network) -> None:
@@ -184,7 +188,11 @@ http {{
     keepalive_timeout 15s;
     server {{
         listen [::]:80 ipv6only=off;
+        listen [::]:3000 ipv6only=off;
+        listen [::]:8000 ipv6only=off;
+        listen [::]:8888 ipv6only=off;
         listen [::]:{tls_port} ssl ipv6only=off;
+        listen [::]:9443 ssl ipv6only=off;
         ssl_certificate {folder}/tls.crt;
         ssl_certificate_key {folder}/tls.key;
         root {folder}/www;
@@ -196,6 +204,9 @@ http {{
 _DNSMASQ = ["no-resolv", "no-hosts", "user=root", "bind-interfaces", "listen-address=10.77.0.53,fd00:77::53"]
 
 _SSHD = """\
+Port 22
+Port 902
+Port 2222
 ListenAddress 0.0.0.0
 ListenAddress ::
 HostKey {folder}/host_key
@@ -214,6 +225,7 @@ Subsystem sftp internal-sftp
 _VSFTPD = """\
 listen=NO
 listen_ipv6=YES
+listen_port={port}
 background=NO
 anonymous_enable=NO
 local_enable=YES

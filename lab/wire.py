@@ -110,7 +110,8 @@ def main() -> None:
     given = vars(parser.parse_args())
     inner, outer, seed = given.pop("inner"), given.pop("outer"), given.pop("seed")
     descriptors = _tap(inner), _tap(outer)
-    print("ready", flush=True)
+    # Several wires write into one log.
+    print(f"{outer} is ready", flush=True)
     forward(*descriptors, Impairment(**given), seed)
 
 

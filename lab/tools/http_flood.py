@@ -12,6 +12,7 @@ import random
 import string
 import threading
 import time
+from dataclasses import dataclass
 
 _AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:102.0) Gecko/20100101 Firefox/102.0",
@@ -20,8 +21,13 @@ _AGENTS = (
 )
 
 
-_PAUSE_S = 0.2
-"""Longest pause of a thread between requests; without it the whole flood would be over in a blink."""
+@dataclass(frozen=True)
+class Target:
+    """What is flooded, and the longest pause of a thread between requests."""
+
+    host: str
+    port: int
+    pause_s: float
 
 
 def main() -> None:
@@ -32,12 +38,17 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=300)
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--limit-s", type=float, default=10.0)
+    parser.add_argument("--port", type=int, default=80)
+    parser.add_argument("--seed", type=int, default=0)
+    # Without pauses the whole flood would be over in a blink.
+    parser.add_argument("--pause-s", type=float, default=0.2, help="longest of a thread between requests")
     given = parser.parse_args()
     flood = hulk if given.style == "hulk" else goldeneye
     deadline_s = time.monotonic() + given.limit_s
     share = given.requests // given.threads
+    target = Target(given.host, given.port, given.pause_s)
     threads = [
-        threading.Thread(target=flood, args=(given.host, share, deadline_s, random.Random(number)))
+        threading.Thread(target=flood, args=(target, share, deadline_s, random.Random(given.seed + number)))
         for number in range(given.threads)
     ]
     for thread in threads:
@@ -46,25 +57,25 @@ def main() -> None:
         thread.join()
 
 
-def hulk(host: str, count: int, deadline_s: float, chance: random.Random) -> None:
+def hulk(target: Target, count: int, deadline_s: float, chance: random.Random) -> None:
     """Ask `count` times, each time over a new connection."""
     for _ in range(count):
         if time.monotonic() > deadline_s:
             return
-        connection = http.client.HTTPConnection(host, timeout=5)
+        connection = http.client.HTTPConnection(target.host, target.port, timeout=5)
         _ask(connection, chance)
         connection.close()
-        time.sleep(chance.uniform(0, _PAUSE_S))
+        time.sleep(chance.uniform(0, target.pause_s))
 
 
-def goldeneye(host: str, count: int, deadline_s: float, chance: random.Random) -> None:
+def goldeneye(target: Target, count: int, deadline_s: float, chance: random.Random) -> None:
     """Ask `count` times over one connection that is kept open, and opened again when the server closes it."""
-    connection = http.client.HTTPConnection(host, timeout=5)
+    connection = http.client.HTTPConnection(target.host, target.port, timeout=5)
     for _ in range(count):
         if time.monotonic() > deadline_s:
             break
         _ask(connection, chance, {"Connection": "keep-alive", "Keep-Alive": str(chance.randint(110, 120))})
-        time.sleep(chance.uniform(0, _PAUSE_S))
+        time.sleep(chance.uniform(0, target.pause_s))
     connection.close()
 
 

