@@ -40,7 +40,7 @@ def _none(path: str, reason: str, *also: AnomalyType) -> Expected:
 
 
 EXPECTED: tuple[Expected, ...] = (
-    _none("arp_spoof/na-arpSpoofing.pcap", "36 ARP frames; no type covers ARP"),
+    _none("arp_spoof/na-arpSpoofing.pcap", "36 ARP answers nobody asked for; no type covers them"),
     _none(
         "botnet_malware/Forensic_challenge_4.pcap", "SIP and web probing, 92 connections in four minutes: below a flood"
     ),
@@ -136,11 +136,16 @@ EXPECTED: tuple[Expected, ...] = (
     ),
     _none("heartbleed/heartbleed-success.pcap", "one TLS connection"),
     _none("heartbleed/heartbleed.pcap", "one TLS connection"),
-    _none("portscan/hs-arpScan.pcap", "an ARP sweep; no type covers ARP"),
+    Expected("portscan/hs-arpScan.pcap", (SCAN,), "256 hosts asked for by ARP", source="10.0.0.128"),
     Expected("portscan/hs-icmpScan.pcap", (SCAN,), "256 hosts pinged", source="10.0.0.128"),
     Expected("portscan/hs-tcp_ackPingSweepRand.pcapng", (SCAN,), "256 hosts on port 80", source="10.0.0.128"),
     Expected("portscan/hs-tcp_synPingSweepRand.pcapng", (SCAN,), "256 hosts on port 80", source="10.0.0.128"),
-    _none("portscan/nmap-vsn.pcap", "an ARP sweep and ten hosts on two ports: below the contract's bounds"),
+    Expected(
+        "portscan/nmap-vsn.pcap",
+        (SCAN,),
+        "245 hosts asked for by ARP; the ten hosts tried on two ports are below the contract's bounds",
+        source="192.168.1.71",
+    ),
     _none("portscan/nmap_80_vanilla.pcap", "one port of one host"),
     _none("portscan/nmap_80_w_service_detection.pcap", "one port of one host; 3 of 47 segments sent again", LOSS),
     _none("portscan/osfingerprinting.pcap", "36 ICMP packets between two hosts"),
@@ -148,7 +153,7 @@ EXPECTED: tuple[Expected, ...] = (
     Expected("portscan/synscan.pcap", (SCAN,), "1,000 ports of one host", source="172.16.0.8"),
     _none("portscan/tcp_scan.pcapng", "seven ports: below the contract's bounds"),
     _none("portscan/test12-icmp-portscan.pcap", "18 hosts: below the contract's bounds"),
-    _none("portscan/test8-malicious.pcap", "an ARP sweep; no type covers ARP"),
+    Expected("portscan/test8-malicious.pcap", (SCAN,), "255 hosts asked for by ARP", source="192.168.1.247"),
     Expected("portscan/udp_0_1000_20190821.pcap", (SCAN,), "1,000 UDP ports of one host", source="172.31.15.102"),
     Expected(
         "ssh_bruteforce/sshguess.pcap",

@@ -13,7 +13,10 @@ from benchmarks.stages import STAGES
 
 mpl.use("Agg")
 OURS, OTHERS = "#1f6f8b", "#b8b8b8"
-STAGE_COLOURS = ("#b7d3df", "#86b5c9", "#5d98b1", "#3d7d99", "#1f6f8b", "#134b5f", "#e3b04b", "#c8553d", "#e39a86")
+STAGE_COLOURS = (
+    *("#b7d3df", "#86b5c9", "#5d98b1", "#3d7d99", "#1f6f8b", "#134b5f", "#e3b04b", "#6a8f4e", "#a7c58b"),
+    *("#c8553d", "#d3715c", "#dc8a78", "#e9b3a7"),
+)
 DPI = 150
 
 
@@ -76,8 +79,8 @@ def _stages(results: Results, path: Path) -> Path:
     for row, costs in enumerate(results.stages.values()):
         left = 0.0
         for stage, colour in zip(STAGES, STAGE_COLOURS, strict=True):
-            axes.barh(row, costs[stage], left=left, color=colour, label=stage if row == 0 else None)
-            left += costs[stage]
+            axes.barh(row, costs.get(stage, 0.0), left=left, color=colour, label=stage if row == 0 else None)
+            left += costs.get(stage, 0.0)
         axes.text(left, row, f"  {left:.0f} ns", va="center")
     axes.set_yticks(
         range(len(results.stages)), [f"{count} partition{'s' if count != '1' else ''}" for count in results.stages]

@@ -17,7 +17,11 @@ STAGE_TEXTS = {
     "unpack": "unpack: Arrow IPC to columns",
     "windows": "windows: TCP analysis and partial windows",
     "merge": "merge: partial windows to rows",
+    "flows": "flows: batches to flow records with their features, messages included",
+    "classification": "classification: flow records to verdicts, messages included",
     "insert": "insert: batch into ClickHouse, rollups included",
+    "insert flows": "insert flows: records into ClickHouse",
+    "insert verdicts": "insert verdicts: verdicts into ClickHouse",
     "store background": "store background: ClickHouse merging parts",
 }
 
@@ -115,8 +119,11 @@ def _memory(results: Results) -> str:
 
 def _stages(results: Results) -> str:
     partitions = list(results.stages)
-    rows = [[STAGE_TEXTS[stage], *(f"{results.stages[count][stage]:.0f}" for count in partitions)] for stage in STAGES]
-    rows.append(["**together**", *(f"**{sum(results.stages[c][s] for s in STAGES):.0f}**" for c in partitions)])
+    rows = [
+        [STAGE_TEXTS[stage], *(f"{results.stages[count].get(stage, 0):.0f}" for count in partitions)]
+        for stage in STAGES
+    ]
+    rows.append(["**together**", *(f"**{sum(results.stages[c].get(s, 0) for s in STAGES):.0f}**" for c in partitions)])
     rows.append(["of windows: TCP analysis alone", *(f"{results.stages[c]['tcp']:.0f}" for c in partitions)])
     head = ["stage", *(f"{count} partition{'s' if count != '1' else ''}" for count in partitions)]
     return (

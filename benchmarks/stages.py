@@ -10,13 +10,22 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
+from confluent_kafka import Producer
 
-from agents.storage import stored_batch
+from agents.app import Received
+from agents.classification import ClassificationStage
+from agents.flows import FlowsStage
+from agents.model_roles import ModelRoles
+from agents.sender import Sender
+from agents.storage import StorageStage, stored_batch
+from infra.settings import load_settings
 from infra.store import Store
+from schemas.enums import BatchKind
 from schemas.packets import MAX_BATCH_PACKETS
 from schemas.windows import WINDOW_SCHEMA
 from streams.chunks import CHUNK_PACKETS, CapturePlan, Chunk, chunks
@@ -28,11 +37,23 @@ from streams.packets import NO_TIME_NS, Packets
 from streams.partials import PARTIAL_SCHEMA, PartialWindow, partials_from_arrow, partials_to_arrow
 from streams.window_rows import window_rows
 from streams.windows import PartitionWindows
-from streams.wire import decode_packets, decode_table, encode_packets, encode_table, packets_of
+from streams.wire import (
+    BatchHeader,
+    KafkaHeaders,
+    decode_packets,
+    decode_table,
+    encode_packets,
+    encode_table,
+    packets_of,
+)
 
 WINDOW_NS, LATENESS_NS = 10_000_000_000, 2_000_000_000
-STAGES = ("read", "decode", "split", "encode", "unpack", "windows", "merge", "insert", "store background")
-"""In the order of the pipeline; TCP tracking is part of ``windows`` and measured once more by itself as ``tcp``."""
+STAGES = (
+    *("read", "decode", "split", "encode", "unpack", "windows", "merge", "flows", "classification"),
+    *("insert", "insert flows", "insert verdicts", "store background"),
+)
+"""In the order of the pipeline; TCP tracking is part of ``windows`` and measured once more by itself as ``tcp``. Flows
+and classification unpack what they read."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,7 +69,7 @@ class Stopwatch:
     def of(self, stage: str, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Call and add the time that it takes to a stage."""
         # ClickHouse answers an insert in threads of its own.
-        clock = time.process_time if stage == "insert" else time.thread_time
+        clock = time.process_time if stage.startswith("insert") else time.thread_time
         began_s = clock()
         try:
             return call(*arguments, **named)
@@ -59,6 +80,48 @@ class Stopwatch:
         """Put what the process spent outside of all stages down to the store."""
         spent_s = time.process_time() - self._began_s
         self.seconds["store background"] = max(0.0, spent_s - sum(self.seconds.values()))
+
+
+class _Outbox(Sender):
+    """Keeps what a stage sends for the next one, where a sender hands it to Kafka."""
+
+    def __init__(self) -> None:
+        super().__init__(Producer({}))
+        self._messages: list[Received] = []
+        self._sent = 0
+
+    def send(self, topic: str, value: bytes | None, *, key: bytes, headers: KafkaHeaders, partition: int = -1) -> None:
+        """Keep a message."""
+        told = {name: text for name, text in headers if isinstance(text, bytes)}
+        self._messages.append(Received(topic, partition, self._sent, told, value or b""))
+        self._sent += 1
+
+    def emptied(self) -> list[Received]:
+        """Return what was sent since the last call."""
+        messages, self._messages = self._messages, []
+        return messages
+
+
+class _Judgement:
+    """The stages behind the packets that make flows and verdicts, and their storage."""
+
+    def __init__(self, watch: Stopwatch, store: Store) -> None:
+        settings = load_settings()
+        self._watch = watch
+        self._storage = StorageStage(store)
+        self._metered, self._judged = _Outbox(), _Outbox()
+        self._metering = FlowsStage(settings, self._metered)
+        self._judging = ClassificationStage(settings, self._judged, ModelRoles(settings))
+
+    def take(self, partition: int, header: BatchHeader, body: bytes) -> None:
+        """Pass a message of packets through all of them."""
+        told = {name: text for name, text in header.to_kafka() if isinstance(text, bytes)}
+        self._watch.of("flows", self._metering.take, Received("packets", partition, header.seq, told, body))
+        for message in self._metered.emptied():
+            self._watch.of("classification", self._judging.take, message)
+            self._watch.of("insert flows", self._storage.flows, message)
+        for message in self._judged.emptied():
+            self._watch.of("insert verdicts", self._storage.classifications, message)
 
 
 class _Rig:
@@ -73,6 +136,7 @@ class _Rig:
         self._messages = 0
         self._trackers = [ConversationTracker() for _ in range(partitions)]
         self._merger = WindowMerger(partitions)
+        self._judgement = _Judgement(self.watch, store)
         self._operators: list[PartitionWindows] = []
         self._origin_ns = 0
 
@@ -90,6 +154,9 @@ class _Rig:
                     ]
                 self.packets += len(chunk.packets.ts_ns)
                 self._chunk(chunk)
+                last = chunk.header
+        for partition in range(self._partitions):
+            self._judgement.take(partition, replace(last, kind=BatchKind.END, seq=last.seq + 1), b"")
         for partition, operator in enumerate(self._operators):
             self._merge(partition, self.watch.of("windows", operator.flush))
         self._windows(self.watch.of("merge", self._merger.finish))
@@ -111,12 +178,14 @@ class _Rig:
         for partition, batch in enumerate(chunk.batches):
             if batch is None:
                 closed = self.watch.of("windows", self._operators[partition].advance, clock_ns)
+                self._judgement.take(partition, replace(chunk.header, kind=BatchKind.PROGRESS), b"")
             else:
                 body = self.watch.of("encode", encode_packets, batch)
                 read = self.watch.of("unpack", _unpack, body)
                 closed = self.watch.of("windows", self._operators[partition].feed, read, clock_ns)
                 self.watch.of("tcp", self._trackers[partition].track, read)
                 self.watch.of("insert", self._insert_packets, partition, body)
+                self._judgement.take(partition, chunk.header, body)
             self._merge(partition, closed)
 
     def _insert_packets(self, partition: int, body: bytes) -> None:
