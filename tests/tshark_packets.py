@@ -20,7 +20,7 @@ FRAME_COLUMNS = ("frame", "ts_ns", "length_bytes", "captured_bytes")
 FIELDS = (
     *("frame.number", "frame.time_epoch", "frame.len", "frame.cap_len", "frame.protocols", "vlan.id"),
     *("ip.src", "ip.dst", "ip.proto", "ip.ttl", "ipv6.src", "ipv6.dst", "ipv6.hlim"),
-    *("arp.src.proto_ipv4", "arp.dst.proto_ipv4"),
+    *("arp.opcode", "arp.src.proto_ipv4", "arp.dst.proto_ipv4"),
     *("tcp.srcport", "tcp.dstport", "tcp.len", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags"),
     *("tcp.window_size_value", "tcp.hdr_len", "tcp.options.wscale.shift"),
     *("udp.srcport", "udp.dstport", "udp.length", "sctp.srcport", "sctp.dstport"),
@@ -87,6 +87,8 @@ def _row(frame: Frame) -> Row:
     if layers[last] == "arp":
         for ours, theirs in (("src_ip", "arp.src.proto_ipv4"), ("dst_ip", "arp.dst.proto_ipv4")):
             row[ours] = frame[theirs][0] if frame[theirs] else _NO_ADDRESS
+        if row["dst_ip"] != _NO_ADDRESS:
+            row["icmp_type"] = min(int(frame["arp.opcode"][0]), 255)
         return row | {"protocol": NO_PROTOCOL}
     at = layers[: last + 1].count(layers[last]) - 1
     source, destination, ttl = _NETWORK[layers[last]]

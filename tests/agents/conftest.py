@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from infra.broker import Broker
-from infra.kafka import create_topics
 from infra.settings import Settings, load_settings
+from infra.topics import create_topics
 
 
 @pytest.fixture(scope="session")

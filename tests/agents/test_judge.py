@@ -69,9 +69,11 @@ def judged(parts: list[list[dict[str, Any]]], restore_at: Collection[int] = ()) 
             judge = Judge.restore(judge.snapshot())
         results.append(judge.judge(table(part), is_live=False))
     results.append(judge.end("c"))
-    return Judged(
-        pa.concat_tables([one.anomalies for one in results]), pa.concat_tables([one.baselines for one in results])
-    )
+    return Judged(*(pa.concat_tables(tables) for tables in zip(*map(_tables, results), strict=True)))
+
+
+def _tables(one: Judged) -> tuple[pa.Table, pa.Table, pa.Table]:
+    return one.anomalies, one.baselines, one.corrections
 
 
 ROWS = eventful()
@@ -115,6 +117,49 @@ def test_a_corrected_window_replaces_its_anomalies_and_is_learnt_once() -> None:
     assert (before["version"], again["version"], again["severity"]) == (200, 230, "high")
     assert (again["incident_id"], again["incident_count"]) == (before["incident_id"], before["incident_count"])
     assert judge.baselines.state() == state
+
+
+def scanning(number: int, ports: range, **more: int) -> dict[str, Any]:
+    return window(number, **scan([contact(ATTACKER, SERVER, port) for port in ports]), **more)
+
+
+def test_a_correction_that_finds_nothing_any_more_takes_the_anomaly_back() -> None:
+    judge = Judge("c", QUICK)
+    first = judge.judge(table([window(0), scanning(1, range(30)), window(2)]), is_live=False)
+    assert (first.anomalies["signal"].to_pylist(), first.corrections.num_rows) == (["vertical_scan"], 0)
+    again = judge.judge(table([window(1, version=230)]), is_live=False)
+    assert again.anomalies.num_rows == 0
+    (row,) = again.corrections.to_pylist()
+    assert (row["capture_id"], row["window_id"], row["version"]) == ("c", 1, 230)
+    assert {"vertical_scan", "flow_loss"} <= set(row["signals"])
+    assert not {"byte_spike", "old_connection", "silence", "slow_round_trips"} & set(row["signals"])
+
+
+def test_what_was_answered_late_counts_for_no_later_scan() -> None:
+    judge = Judge("c", QUICK)
+    judge.judge(table([scanning(0, range(15)), window(1)]), is_live=False)
+    judge.judge(table([scanning(0, range(5), version=230)]), is_live=False)
+    assert judge.judge(table([scanning(2, range(20, 35))]), is_live=False).anomalies.num_rows == 0
+    assert judge.judge(table([scanning(3, range(40, 42))]), is_live=False).anomalies.num_rows == 1
+
+
+@pytest.mark.parametrize(("behind", "takes_back"), [(6, True), (7, False)])
+def test_a_window_too_far_back_to_be_judged_in_full_keeps_its_anomalies(behind: int, takes_back: bool) -> None:
+    judge = Judge("c", QUICK)
+    judge.judge(table([window(number) for number in range(20)]), is_live=False)
+    corrected = judge.judge(table([window(19 - behind, version=230)]), is_live=False)
+    assert bool(corrected.corrections.num_rows) is takes_back
+
+
+@pytest.mark.parametrize("behind", range(7))
+def test_a_correction_within_a_minute_remembers_the_minute_before(behind: int) -> None:
+    judge = Judge("c", QUICK)
+    rows = [scanning(number, range(5 * number, 5 * number + 5)) for number in range(6)]
+    rows += [window(6 + number) for number in range(behind)]
+    first = judge.judge(table(rows), is_live=False).anomalies.to_pylist()
+    again = judge.judge(table([rows[5] | {"version": 230}]), is_live=False).anomalies.to_pylist()
+    assert [one["current_value"] for one in first if one["window_id"] == 5] == [30]
+    assert [(one["window_id"], one["current_value"]) for one in again] == [(5, 30)]
 
 
 def test_a_correction_can_complete_a_scan() -> None:

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from agents import recent
+from agents.memory import Memory
 from agents.observed import Observed, observed_windows
 from agents.recent import Attempts, Begun
+from schemas.thresholds import Thresholds
 from tests.agents.observations import ATTACKER, SERVER, Row, contact, scan, service_client, table, window
 
 HOUR_NS, MINUTE_NS = 3_600 * 10**9, 60 * 10**9
@@ -71,6 +73,14 @@ def test_begun_connections_are_counted_by_pair_and_the_weakest_are_forgotten(mon
     assert begun.most({22}, 0, is_login=False) == 1500
     assert begun.most({80}, 0, is_login=False) == 0
     assert len(begun.state()) <= 16
+
+
+def test_memory_without_arp_of_a_version_before_is_taken_over() -> None:
+    memory = Memory()
+    memory.take(failing(0, contact(ATTACKER, SERVER, 80)), Thresholds(), is_correction=False)
+    state = memory.state()
+    del state["arp_attempts"]
+    assert Memory.restore(state).state() == memory.state()
 
 
 def test_restored_memories_are_the_same() -> None:

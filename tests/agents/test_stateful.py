@@ -12,9 +12,10 @@ from agents.app import Received
 from agents.sender import Sender
 from agents.snapshots import Snapshots
 from agents.stateful import StatefulPartitions
-from infra.kafka import create_topics, flush, producer, send
+from infra.kafka import flush, producer, send
 from infra.settings import Settings, load_settings
 from infra.topic_reader import read_partition
+from infra.topics import create_topics
 from schemas.errors import WireError
 from schemas.topics import DAY_S, Topic
 

@@ -1,26 +1,35 @@
 from __future__ import annotations
 
+import struct
+from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
 import pytest
 
 from agents.app import Received
+from agents.judge import Judge
 from agents.merge import LEDGER_ROWS
 from agents.storage import StorageStage, stored_batch
 from infra.store import Store
 from schemas.analysis import RunRow
-from schemas.anomalies import ANOMALY_SCHEMA
+from schemas.anomalies import ANOMALY_SCHEMA, CORRECTION_SCHEMA
 from schemas.baselines import BASELINE_SCHEMA
 from schemas.captures import CaptureEvent, CaptureRow, LedgerRow
 from schemas.enums import AnalysisKind, BatchKind, CaptureState, Hop, RunKind, RunState
 from schemas.errors import WireError
 from schemas.flows import FLOW_SCHEMA, N_FEATURES
 from schemas.packets import first_event_id
+from streams.decode import NO_TIME_NS, decode
+from streams.files import open_capture
+from streams.merge import WindowMerger
 from streams.split import split
+from streams.window_rows import window_rows
+from streams.windows import PartitionWindows
 from streams.wire import AnalysisHeader, BatchHeader, encode_table
 from tests.agents.messages import body
-from tests.streams.traffic import packets, row
+from tests.streams import builders as b
+from tests.streams.traffic import ACK, SECOND, SYN, packets, row
 
 
 def message(capture_id: str, kind: BatchKind, content: bytes, offset: int, seq: int) -> Received:
@@ -162,6 +171,69 @@ def test_the_newest_run_that_judged_a_window_decides_which_anomalies_count(store
     assert count(store, "analysis_runs_now", capture_id) == 4
 
 
+def test_what_a_correction_does_not_find_again_no_longer_counts(store: Store) -> None:
+    capture_id = uuid4().hex
+    found = [("cleared", 1, "flow_loss", 5), ("again", 1, "vertical_scan", 7), ("spike", 1, "byte_spike", 5),
+             ("other", 2, "flow_loss", 5)]  # fmt: skip
+    rows = [
+        {**blank_row(ANOMALY_SCHEMA), "capture_id": capture_id, "anomaly_id": name, "window_id": number,
+         "signal": signal, "version": version}
+        for name, number, signal, version in found
+    ]  # fmt: skip
+    run = {**rows[0], "anomaly_id": "run", "run_id": "again", "window_id": 3}
+    corrections = [
+        {"capture_id": capture_id, "window_id": number, "version": version, "signals": ["flow_loss", "vertical_scan"]}
+        for number, version in ((1, 6), (1, 7), (3, 9))
+    ]
+    stage = StorageStage(store)
+    detected = RunRow(
+        run_id="again", capture_id=capture_id, kind=RunKind.DETECT, state=RunState.COMPLETE, first_window_id=3,
+        last_window_id=3, started_ns=1,
+    )  # fmt: skip
+    found_rows = encode_table(pa.Table.from_pylist([*rows, run], schema=ANOMALY_SCHEMA))
+    stage.anomalies(analysed(capture_id, AnalysisKind.DATA, found_rows, 100))
+    corrected = encode_table(pa.Table.from_pylist(corrections, schema=CORRECTION_SCHEMA))
+    stage.anomalies(analysed(capture_id, AnalysisKind.CORRECTION, corrected, 101))
+    stage.anomalies(analysed(capture_id, AnalysisKind.RUN, detected.model_dump_json().encode()))
+    now = store.query(
+        "SELECT anomaly_id FROM anomalies_now WHERE capture_id = {id:String} ORDER BY anomaly_id", {"id": capture_id}
+    )
+    assert [row["anomaly_id"] for row in now] == ["again", "other", "run", "spike"]
+
+
+def segment(source: str, target: str, flags: int, at_us: int) -> bytes:
+    """Return a frame of a connection from port 40,000 to 23, in a pcap record of its own time."""
+    ports = (40_000, 23) if flags == SYN else (23, 40_000)
+    frame = b.ethernet(b.ipv4(6, b.tcp(b"", *ports, flags=flags), source, target))
+    return struct.pack("<IIII", b.START_S + at_us // 1_000_000, at_us % 1_000_000, len(frame), len(frame)) + frame
+
+
+def test_a_scan_that_a_second_captures_late_packets_answer_is_taken_back(store: Store, tmp_path: Path) -> None:
+    """Two captures of one link, a direction each, one behind the other: answers come 15 s after their window ended."""
+    hosts = [f"192.0.2.{number}" for number in range(1, 61)]
+    asking = [segment("192.0.2.250", host, SYN, 1000 * at) for at, host in enumerate(hosts)]
+    asking += [segment("192.0.2.250", hosts[0], SYN, 25_000_000)]
+    answering = [segment(host, "192.0.2.250", SYN | ACK, 1000 * at + 500) for at, host in enumerate(hosts)]
+    path = tmp_path / "merged.pcap"
+    path.write_bytes(b.pcap_file([]) + b"".join([*asking, *answering]))
+    capture_id, size = uuid4().hex, 10 * SECOND
+    operator, merger, judge = PartitionWindows(size, b.START_S * SECOND, 2 * SECOND), WindowMerger(1), Judge(capture_id)
+    stage, clock_ns, said = StorageStage(store), NO_TIME_NS, []
+    with open_capture(path) as file:
+        for number, block in enumerate(file.blocks(len(asking))):
+            packets = decode(block, clock_ns)
+            clock_ns = packets.newest_ns(clock_ns)
+            partials = operator.feed(packets, clock_ns)
+            merged = merger.feed(0, operator.closed_through, partials)
+            judged = judge.judge(window_rows(capture_id, size, b.START_S * SECOND, merged), is_live=False)
+            stage.anomalies(analysed(capture_id, AnalysisKind.DATA, encode_table(judged.anomalies), 200 + 2 * number))
+            corrections = encode_table(judged.corrections)
+            stage.anomalies(analysed(capture_id, AnalysisKind.CORRECTION, corrections, 201 + 2 * number))
+            sql = "SELECT signal FROM anomalies_now WHERE capture_id = {id:String}"
+            said.append([row["signal"] for row in store.query(sql, {"id": capture_id})])
+    assert said == [["horizontal_scan"], []]
+
+
 def test_a_capture_is_stored_once_it_has_been_judged_and_its_flows_are_there(store: Store) -> None:
     capture_id = uuid4().hex
     capture = CaptureRow(
@@ -181,6 +253,9 @@ def test_a_capture_is_stored_once_it_has_been_judged_and_its_flows_are_there(sto
     assert not store.query(is_stored, {"id": capture_id})[0]["is_stored"]
     metered = LedgerRow(capture_id=capture_id, hop=Hop.FLOWS, partition=0, packets_in=1, packets_out=1)
     stage.flows(message(capture_id, BatchKind.END, LEDGER_ROWS.dump_json([metered]), 2, seq=1))
+    assert not store.query(is_stored, {"id": capture_id})[0]["is_stored"]
+    classified = metered.model_copy(update={"hop": Hop.CLASSIFICATIONS})
+    stage.classifications(message(capture_id, BatchKind.END, LEDGER_ROWS.dump_json([classified]), 2, seq=1))
     assert store.query(is_stored, {"id": capture_id})[0]["is_stored"]
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from infra.store import Store
+from schemas.tables import SERVICE_TABLES, TABLES
 from tests.api.stack import Running, running, settings_in
 
 
 def empty(store: Store) -> None:
-    for table in ("captures", "ledger", "windows", "packet_logs", "anomalies", "baselines", "analysis_runs", "flows"):
-        store.command(f"TRUNCATE TABLE {table}")
+    for table in (*TABLES, *SERVICE_TABLES):
+        store.command(f"TRUNCATE TABLE {table.name}")
 
 
 @pytest.fixture(scope="module")

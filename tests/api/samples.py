@@ -20,13 +20,13 @@ SAMPLES: dict[str, str] = {
     "GET /health (RL-IDS)": """{
         "status": "healthy", "timestamp": "2025-06-27T10:30:00.123456",
         "details": {
-            "model_loaded": true, "model_path": null, "predictions_served": 1234, "uptime_seconds": 3600.5,
-            "memory_usage_mb": 256.7
+            "model_loaded": true, "model_path": "models/dqn_model_best.pt", "predictions_served": 1234,
+            "uptime_seconds": 3600.5, "memory_usage_mb": 256.7
         }
     }""",
     "GET /health (RL-IDS, flat)": """{
         "status": "healthy", "timestamp": "2025-01-27T10:30:00.123456", "model_loaded": true,
-        "model_path": null, "api_version": "1.2.0"
+        "model_path": "models/dqn_model_best.pt", "api_version": "1.2.0"
     }""",
     "GET /api/status": """{
         "api": {"status": "running", "version": "1.0.0", "timestamp": "2026-01-09T17:41:06.493726"},

@@ -19,6 +19,7 @@ from api.analysis import SendWindows
 from api.app import create_app
 from api.compute import RequestCapture, new_capture_id
 from api.serve import listen, server_of, with_ports_of
+from infra.model_topic import SendModels
 from infra.settings import Settings, load_settings
 from infra.store import Store
 from schemas.analysis import AnalysisRequest
@@ -172,6 +173,7 @@ def balanced_ledger(capture_id: str, packets: int = 87) -> list[LedgerRow]:
         *(row(Hop.STORE, share, part) for part, share in enumerate(shares)),
         row(Hop.ANALYSIS, packets),
         *(row(Hop.FLOWS, share, part) for part, share in enumerate(shares)),
+        *(row(Hop.CLASSIFICATIONS, share, part) for part, share in enumerate(shares)),
     ]
 
 
@@ -232,11 +234,12 @@ def running(
     request_capture: RequestCapture = refuse,
     stall_s: float = 60.0,
     send_windows: SendWindows = refuse_windows,
+    send_model: SendModels | None = None,
 ) -> Iterator[Running]:
     """Run the application over a store on free ports."""
     sockets = listen(settings)
     known = with_ports_of(settings, sockets)
-    app = create_app(known, store, request_capture, send_windows=send_windows, stall_s=stall_s)
+    app = create_app(known, store, request_capture, send_windows=send_windows, send_model=send_model, stall_s=stall_s)
     with _served(app, known, sockets) as stack:
         yield stack
 
@@ -252,7 +255,7 @@ def serving(app: FastAPI, settings: Settings) -> Iterator[Running]:
 @contextmanager
 def _served(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> Iterator[Running]:
     """Run the real server in a thread."""
-    server = server_of(app)
+    server = server_of(app, settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": sockets})
     thread.start()
     stack = Running(settings)

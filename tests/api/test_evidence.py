@@ -44,6 +44,10 @@ def test_a_scan_is_all_that_its_source_did() -> None:
     assert ends(type="port_scan", source_ip="10.0.0.9", destination_ip="10.0.0.2") == [Ends(a="10.0.0.9", b="10.0.0.2")]
 
 
+def test_an_arp_sweep_is_the_arp_of_its_source() -> None:
+    assert ends(type="port_scan", signal="arp_sweep", source_ip="10.0.0.9") == [Ends(a="10.0.0.9", protocol=255)]
+
+
 def test_else_its_conversations_its_ends_its_hosts_or_everybody() -> None:
     conversation = Ends(a="10.0.0.1", a_port=40_000, b="10.0.0.2", b_port=443, protocol=6)
     assert ends(flows=[FLOW], source_ip="10.0.0.1") == [conversation]

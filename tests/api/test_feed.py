@@ -14,7 +14,9 @@ from api.cursor import Cursor, Kind, Position
 from api.feed import MAX_SUBSCRIBERS, PAGE, Feed, FeedFullError
 from api.subscription import MAX_WAITING, Filter, Message, Subscription
 from infra.store import Store
+from tests.api.classifications import insert_verdicts, verdict_values
 from tests.api.feed import anomaly_values, insert_anomalies
+from tests.api.flows import FLOW_ID, mapped
 from tests.api.stack import insert_windows, window_values
 
 
@@ -264,3 +266,41 @@ def test_a_heartbeat_does_not_pass_over_what_still_waits(store: Store, monkeypat
     found = [message for message in asyncio.run(read()) if message.name == Kind.WINDOW]
     assert window_ids(found) == [0, 1]
     assert [Cursor.parse(message.id).at[Kind.WINDOW].row for message in found] == [0, 1]
+
+
+def test_attacks_that_came_together_are_one_event_of_their_class(store: Store) -> None:
+    start = asyncio.run(_now(store))
+    benign, doubt = {"class_name": "BENIGN"}, {"is_uncertain": True}
+    insert_verdicts(
+        store,
+        *(verdict_values("a", number, src_ip=mapped(9), confidence=0.5 + number / 64) for number in range(7)),
+        verdict_values("a", 7, src_ip=mapped(8)),
+        verdict_values("a", 8, class_name="DDoS"),
+        verdict_values("a", 9, **benign),
+        verdict_values("a", 10, **doubt),
+        verdict_values("a", 11, role="challenger"),
+        verdict_values("b", 12),
+    )
+    insert_verdicts(store, verdict_values("a", 13))
+
+    async def told(wanted: Filter, cursor: Cursor) -> list[Message]:
+        events = await until_quiet(await quick(store).subscribe(wanted, cursor))
+        return [event for event in events if event.name == Kind.CLASSIFICATION]
+
+    events = asyncio.run(told(Filter(), start))
+    found = [json.loads(event.data) for event in events]
+    shown = [(event["capture_id"], event["class_name"], event["flows"]) for event in found]
+    assert sorted(shown) == [("a", "DDoS", 1), ("a", "PortScan", 1), ("a", "PortScan", 8), ("b", "PortScan", 1)]
+    [many] = [event for event in found if event["flows"] == 8]
+    assert (many["packets"], many["sources"], many["destinations"]) == (40, 2, 1)
+    assert (many["top_sources"], many["top_destinations"]) == (["10.0.0.9", "10.0.0.8"], ["10.0.0.2"])
+    # 0.75 is the confidence of the one from 10.0.0.8.
+    assert many["flow_ids"] == [f"{FLOW_ID + number:016x}" for number in (7, 6, 5, 4, 3)]
+    # Whoever comes back with the id of an event gets what came behind it, and only that.
+    for place, event in enumerate(events):
+        rest = asyncio.run(told(Filter(), Cursor.parse(event.id)))
+        assert [message.data for message in rest] == [message.data for message in events[place + 1 :]]
+    by_class = Filter(kinds=frozenset({Kind.CLASSIFICATION}), classes=frozenset({"DDoS"}))
+    assert len(asyncio.run(told(by_class, start))) == 1
+    assert len(asyncio.run(told(Filter(captures=frozenset({"b"})), start))) == 1
+    assert asyncio.run(told(Filter(kinds=frozenset({Kind.WINDOW})), start)) == []

@@ -291,6 +291,7 @@ PICTURES = {
     ("protocol_share_points", "protocol_grew"): 100 * 30 / 87,
     ("failed_ports", "vertical_scan"): 30.0,
     ("failed_hosts", "horizontal_scan"): 4.0,
+    ("failed_arp_hosts", "arp_sweep"): 77.0,
     ("connections_begun", "brute_force"): 7.0,
     ("sources", "distributed_flood"): 120.0,
     ("connection_age_s", "old_connection"): 9.0,
@@ -315,6 +316,7 @@ def test_every_metric_has_a_picture(stack: Running, store: Store, metric: str, s
             host_traffic=[{"ip": "10.0.0.9", "bytes_sent": 2000, "bytes_received": 1000, "conversations": 1}],
             scan_sources=[
                 {"src_ip": "10.0.0.9", "targets": 30, "failed_targets": 30, "max_ports": 30, "max_hosts": 4},
+                {"src_ip": "10.0.0.9", "targets": 80, "failed_targets": 77, "max_ports": 0, "max_hosts": 77},
                 {"src_ip": "10.0.0.8", "targets": 90, "failed_targets": 90, "max_ports": 90, "max_hosts": 9},
             ],
             service_clients=[client, {**client, "src_ip": "10.0.0.8", "begun": 90}],

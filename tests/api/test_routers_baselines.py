@@ -102,6 +102,14 @@ def test_a_ports_baselines_outlive_its_captures(stack: Running, store: Store) ->
     assert stack.http.get(LIST, params={"capture": "nobody"}).status_code == 404
 
 
+def test_a_version_of_more_digits_than_javascript_keeps_is_there_as_text(stack: Running, store: Store) -> None:
+    capture_id = insert_stored_capture(store)
+    values = baseline_values(capture_id) | {"version": 1_767_225_600_000_000_001}
+    insert_baselines(store, values)
+    detail = stack.http.get("/api/baselines/bandwidth", params={"capture": capture_id}).json()["baseline"]["detail"]
+    assert (detail["version"], detail["version_text"]) == (1_767_225_600_000_000_001, "1767225600000000001")
+
+
 def test_history_goes_back_version_by_version(stack: Running, store: Store) -> None:
     capture_id = insert_stored_capture(store)
     insert_baselines(store, *(baseline_values(capture_id, version=n, mean=float(n)) for n in range(1, 6)))

@@ -64,19 +64,25 @@ def times(path: Path, display_filter: str) -> list[str]:
 
 
 @needs_tshark
+@pytest.mark.parametrize(
+    ("signal", "fields"),
+    [
+        ("vertical_scan", ("ip.src#1", "ip.dst#1", "arp.src.proto_ipv4", "arp.dst.proto_ipv4")),
+        ("arp_sweep", ("arp.src.proto_ipv4", "arp.dst.proto_ipv4")),
+    ],
+)
 def test_the_packets_of_an_anomaly_are_those_of_its_source_and_time(
-    stack: Running, store: Store, file: Path, tmp_path: Path
+    stack: Running, store: Store, file: Path, tmp_path: Path, signal: str, fields: tuple[str, ...]
 ) -> None:
     insert_capture(store, file)
-    insert_anomaly(store, file)
+    insert_anomaly(store, file, signal=signal)
     answer = stack.http.get(f"/api/anomalies/{SCAN_ID}/pcap")
     assert answer.status_code == 200
     assert answer.headers["content-disposition"] == f'attachment; filename="anomaly-{SCAN_ID}.pcapng"'
     out = tmp_path / "out.pcapng"
     out.write_bytes(answer.content)
-    fields = ("ip.src#1", "ip.dst#1", "arp.src.proto_ipv4", "arp.dst.proto_ipv4")
     expected = times(file, " || ".join(f"{field} == 10.77.0.66" for field in fields))
-    assert times(out, "frame") == expected
+    assert times(out, "frame") == expected != []
     assert (answer.headers["x-packets"], answer.headers["x-truncated"]) == (str(len(expected)), "false")
 
 
@@ -123,6 +129,25 @@ def test_packets_of_a_live_capture_come_from_its_ring(stack: Running, store: Sto
     ring.mkdir(parents=True)
     (ring / "000002.pcapng").write_bytes(gzip.decompress(file.read_bytes()))
     assert int(stack.http.get(f"/api/anomalies/{SCAN_ID}/pcap").headers["x-packets"]) > 5000
+
+
+@needs_tshark
+def test_a_segment_of_the_ring_that_cannot_be_read_is_told_and_logged(
+    stack: Running, store: Store, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    insert_capture(store, file, source="live", name="eth0", fingerprint="")
+    insert_anomaly(store, file)
+    ring = stack.settings.captures_folder / "c"
+    ring.mkdir(parents=True)
+    (ring / "000001.pcapng").write_bytes(b"torn")
+    (ring / "000002.pcapng").write_bytes(gzip.decompress(file.read_bytes()))
+    body = stack.http.get(f"/api/anomalies/{SCAN_ID}/dissect", params={"limit": 1}).json()
+    assert body["segments_gone"] == 0
+    [sentence] = body["segments_unreadable"]
+    assert sentence.startswith("000001.pcapng: is not a capture file")
+    assert sentence in caplog.text
+    headers = stack.http.get(f"/api/anomalies/{SCAN_ID}/pcap").headers
+    assert (headers["x-segments-gone"], headers["x-segments-unreadable"]) == ("0", "1")
 
 
 @pytest.mark.parametrize("layout", ["changed", "deleted", "outside", "pipe", "nobody"])

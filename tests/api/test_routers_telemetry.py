@@ -72,6 +72,7 @@ def test_the_figures_obey_prometheus_conventions(busy: Running) -> None:
             assert set(sample.labels) <= {
                 *("method", "route", "status", "operation", "table", "group", "topic", "source", "state", "type"),
                 *("severity", "hop", "direction", "reason", "kind", "capture", "version", "python", "le", "outcome"),
+                *("class", "uncertain", "model", "role", "signal", "champion", "challenger"),
             }, sample
         if family.type == "counter":
             assert {s.name for s in family.samples} <= {f"{name}_total", f"{name}_created"}, name

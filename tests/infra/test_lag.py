@@ -9,9 +9,10 @@ from confluent_kafka import Consumer, TopicPartition
 
 from infra import lag as lags
 from infra.broker import Broker
-from infra.kafka import client_config, create_topics, flush, producer, send
+from infra.kafka import client_config, flush, producer, send
 from infra.lag import BackPressure, KafkaLag, LagWatch, lag
 from infra.settings import Settings, load_settings
+from infra.topics import create_topics
 from schemas.topics import DAY_S, Topic
 
 TOPIC = Topic("lagging", True, DAY_S, False, "A topic of these tests.")

@@ -22,7 +22,13 @@ def test_a_migrated_store_needs_nothing_more(store: Store) -> None:
 
 def test_every_migration_may_run_again(store: Store) -> None:
     """What a crash between the last statement and the record would lead to."""
-    values = {"packets_ttl_days": 7, "windows_ttl_days": 365, "flows_ttl_days": 30}
+    values = {
+        "packets_ttl_days": 7,
+        "windows_ttl_days": 365,
+        "flows_ttl_days": 30,
+        "audit_ttl_days": 365,
+        "honeypots_ttl_days": 90,
+    }
     before = store.query("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()")
     for statement in (s for m in MIGRATIONS for s in m.statements(values)):
         store.command(statement)
@@ -125,7 +131,7 @@ def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
     assert "the store is at schema version 99" in said
 
 
-def test_captures_that_were_stored_before_there_were_flows_stay_stored(tmp_path: Path) -> None:
+def test_captures_that_were_stored_before_there_were_flows_and_verdicts_stay_stored(tmp_path: Path) -> None:
     said = run_python(
         """
         import sys
@@ -151,13 +157,18 @@ def test_captures_that_were_stored_before_there_were_flows_stay_stored(tmp_path:
             print(store.query(is_stored)[0]["is_stored"])
             store.migrate()
             print(store.query(is_stored)[0]["is_stored"])
-            print(store.query("SELECT partition, reason, packets_out FROM ledger WHERE hop = 'flows' ORDER BY ALL"))
+            for hop in ("flows", "classifications"):
+                told = "SELECT partition, reason, packets_out FROM ledger WHERE hop = {hop:String} ORDER BY ALL"
+                print(store.query(told, {"hop": hop}))
         """,
         f"chdb://{tmp_path}",
     )
     told = [
-        {"partition": partition, "reason": reason, "packets_out": 4}
-        for partition in (0, 1)
-        for reason in ("", "before_flows")
+        [
+            {"partition": partition, "reason": reason, "packets_out": 4}
+            for partition in (0, 1)
+            for reason in ("", f"before_{hop}")
+        ]
+        for hop in ("flows", "classifications")
     ]
-    assert said.splitlines() == ["1", "1", str(told)]
+    assert said.splitlines() == ["1", "1", *map(str, told)]

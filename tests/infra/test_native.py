@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.storage import stored_batch, stored_flows
+from agents.storage import stored_batch, stored_of_capture
 from infra.native import encode_native, has_native_form
 from infra.store import Store
 from schemas.captures import CAPTURE_SCHEMA
-from schemas.flows import FLOW_SCHEMA, N_FEATURES
+from schemas.flows import FLOW_SCHEMA, N_FEATURES, STORED_FLOW_SCHEMA
 from schemas.windows import WINDOW_SCHEMA
 from streams.packets import Packets, empty_packets
 from streams.split import split
@@ -77,7 +77,7 @@ def test_strings_and_vectors_come_back_from_the_store(store: Store, values: list
     )
     (batch,) = table.slice(start % count).combine_chunks().to_batches()
     capture_id = uuid4().hex
-    rows = stored_flows(batch, capture_id)
+    rows = stored_of_capture(batch, capture_id, STORED_FLOW_SCHEMA)
     assert has_native_form(rows.schema)
     store.insert("flows", rows, capture_id)
     names = "flow_id, community_id, features, end_reason"

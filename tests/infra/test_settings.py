@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import Settings, environment_names, environment_of, load_settings, unknown_names, without_password
+from infra.settings import (
+    SHIPPED_MODEL,
+    Settings,
+    environment_names,
+    environment_of,
+    load_settings,
+    unknown_names,
+    without_password,
+)
 from infra.settings_page import setting_rows, settings_page
 from schemas.errors import SettingsError
 from schemas.topics import PACKETS
@@ -57,7 +65,7 @@ def test_the_names_of_the_other_contract_are_honoured_and_ours_win(monkeypatch: 
     monkeypatch.setenv("RLIDS_MODEL_PATH", "models/dqn_model_best.pt")
     settings = load_settings()
     assert (settings.host, settings.ports, settings.log_level) == ("0.0.0.0", (9000,), "WARNING")
-    assert settings.model_path == Path("models/dqn_model_best.pt")
+    assert settings.model_path == SHIPPED_MODEL
     monkeypatch.setenv("SPANWATCH_PORTS", "8001")
     monkeypatch.setenv("RLIDS_DEBUG", "true")
     assert load_settings().ports == (8001,)
@@ -78,6 +86,10 @@ def test_the_names_of_the_other_contract_are_honoured_and_ours_win(monkeypatch: 
         ("ports", ",", "SPANWATCH_PORTS cannot be"),
         ("kafka", "broker", "SPANWATCH_KAFKA cannot be 'broker': write host:port"),
         ("clickhouse", "tcp://h:9000", "SPANWATCH_CLICKHOUSE cannot be .*chdb://"),
+        ("limit_act", "60/day", "SPANWATCH_LIMIT_ACT cannot be '60/day': write how often"),
+        ("cors_origins", "https://a.example/x", "SPANWATCH_CORS_ORIGINS cannot be .*: write scheme and host"),
+        ("trusted_proxies", "proxy.example", "SPANWATCH_TRUSTED_PROXIES cannot be .*: write addresses"),
+        ("tls_key", "key.pem", "SPANWATCH_TLS_CERTIFICATE and SPANWATCH_TLS_KEY go together"),
         ("data_roots", os.pathsep, "SPANWATCH_DATA_ROOTS cannot be .*one folder"),
         ("mode", "file", "SPANWATCH_MODE cannot be 'file': .*'pcap' or 'live'"),
         ("log_level", "loud", "SPANWATCH_LOG_LEVEL cannot be 'loud': it is one of DEBUG"),

@@ -6,9 +6,10 @@ from uuid import uuid4
 import pytest
 
 from infra.broker import Broker
-from infra.kafka import create_topics, flush, producer, send
+from infra.kafka import flush, producer, send
 from infra.settings import Settings, load_settings
 from infra.topic_reader import bounds, headers_of, octets, read_partition
+from infra.topics import create_topics
 from schemas.errors import BrokerError
 from schemas.topics import DAY_S, Topic
 

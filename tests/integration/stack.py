@@ -204,6 +204,12 @@ _QUERIES = {
         SELECT count() AS n, sum(fwd_packets + bwd_packets) AS packets,
                toString(sum(cityHash64(toString(tuple(* EXCEPT (capture_id)))))) AS hash
         FROM flows_now WHERE capture_id = {id:String}""",
+    # Which flows share a message decides which of them are explained, and the last digit of a matrix product.
+    "classifications": """
+        SELECT count() AS n, round(avg(confidence), 3) AS confidence,
+               toString(sum(cityHash64(toString(tuple(* EXCEPT (capture_id, confidence, attack_probability, inserted_at,
+                   reason_features, reason_values, reason_contributions)))))) AS hash
+        FROM classifications FINAL WHERE capture_id = {id:String}""",
     **{
         view: f"""
         SELECT sum(packets) AS packets, sum(bytes) AS bytes FROM {view} WHERE capture_id = {{id:String}}"""

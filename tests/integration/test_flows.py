@@ -9,12 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from lab.labels import read_labels
 from schemas.enums import FlowEnd
 from schemas.flows import FEATURE_NAMES
 from streams.chunks import CapturePlan, chunks
 from streams.files import open_capture
 from streams.flows import FlowMeter
 from streams.wire import packets_of
+from tests.integration.conftest import SAMPLES
 from tests.integration.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
@@ -83,12 +85,38 @@ def test_the_largest_flows_have_the_features_of_the_meter_and_all_their_packets(
         assert sum(packet["is_forward"] for packet in packets["packets"]) <= flow["packets_forward"]
 
 
-def test_every_packet_is_in_a_flow_or_said_not_to_be(stack: Stack, computed: dict[str, Any]) -> None:
+def test_every_packet_is_in_a_flow_and_judged_or_said_not_to_be(stack: Stack, computed: dict[str, Any]) -> None:
     ledger = stack.remote.get(f"/api/captures/{computed['capture_id']}/ledger")
     assert ledger["is_balanced"]
-    (hop,) = [hop for hop in ledger["hops"] if hop["hop"] == "flows"]
-    assert (hop["packets_in"], hop["packets_out"], hop["upstream"]) == (
-        computed["packets"],
-        computed["packets"],
-        "produce",
-    )
+    hops = {hop["hop"]: hop for hop in ledger["hops"]}
+    for name, upstream in (("flows", "produce"), ("classifications", "flows")):
+        shown = (hops[name]["packets_in"], hops[name]["packets_out"], hops[name]["upstream"])
+        assert shown == (computed["packets"], computed["packets"], upstream)
+
+
+def test_every_flow_has_a_verdict_and_those_of_a_scan_and_of_a_flood_are_attacks(
+    stack: Stack, computed: dict[str, Any], metered: dict[str, dict[str, Any]]
+) -> None:
+    capture_id = computed["capture_id"]
+    summary = stack.remote.get("/api/classifications/summary", capture=capture_id)
+    assert summary["flows"] == len(metered)
+    for label in read_labels(SAMPLES / "mixed.labels.csv"):
+        if label.tool in ("nmap -sS", "hping3 -S"):
+            times = {"from": label.start_ns / 1e9, "to": label.end_ns / 1e9}
+            ends = {"source_ip": label.src_ip, "destination_ip": label.dst_ip, "destination_port": label.dst_port}
+            given = {name: value for name, value in ends.items() if value is not None}
+            of_label = stack.remote.get("/api/classifications/summary", capture=capture_id, **times, **given)
+            assert of_label["flows"] > 100
+            assert of_label["attacks"] > of_label["flows"] / 2, label
+
+
+def test_a_named_attack_is_explained_beside_its_flow(stack: Stack, computed: dict[str, Any]) -> None:
+    asked = {"capture": computed["capture_id"], "is_attack": True, "limit": 1000}
+    listed = stack.remote.get("/api/classifications/", **asked)["classifications"]
+    silent = next(verdict for verdict in listed if verdict["reasons"] is None)
+    told = next(verdict for verdict in listed if verdict["reasons"] is not None)
+    for verdict in (silent, told):
+        flow = stack.remote.get(f"/api/flows/{verdict['flow_id']}", capture=computed["capture_id"])
+        reasons = flow["classification"]["reasons"]
+        assert [flow["features"][reason["feature"]] for reason in reasons] == [reason["value"] for reason in reasons]
+        assert len(reasons) == 3

@@ -112,7 +112,7 @@ def test_every_kill_leaves_the_rows_of_an_uninterrupted_run(own_stack: Stack, ca
     assert expected["packets"][0]["n"] == expected["packets"][0]["frames"] == PACKETS
     for name, digest in by_run.items():
         assert digest == expected, name
-    for name in ("packets", "windows", "traffic_1m", "ledger"):
+    for name in ("packets", "windows", "flows", "classifications", "traffic_1m", "ledger"):
         assert control[name] != expected[name]
 
 
@@ -186,7 +186,7 @@ def test_kills_at_random_moments_leave_windows_baselines_and_anomalies_as_they_w
     found = stack.digests(undisturbed, capture_id)
     assert found[undisturbed]["anomalies"][0]["n"] > 0
     assert found[undisturbed]["baselines"][0]["n"] > 0
-    assert found[undisturbed]["flows"][0]["n"] > 0
+    assert found[undisturbed]["classifications"][0]["n"] == found[undisturbed]["flows"][0]["n"] > 0
     assert found[capture_id] == found[undisturbed], f"seed {seed}: {said}"
 
 

@@ -31,9 +31,15 @@ def api_server(_port: int, sample: Path) -> list[str]:
 @pytest.mark.parametrize("command", [uvicorn, run_api, api_server])
 def test_it_starts_computes_and_stops(command: Callable[[int, Path], list[str]], tmp_path: Path, sample: Path) -> None:
     stack = Stack(tmp_path, sample.parent)
+    if command is run_api:
+        # By the names of its own document.
+        del stack.environment["SPANWATCH_PORTS"]
+        model = {"RLIDS_MODEL_PATH": "models/dqn_model_best.pt", "RLIDS_LOG_LEVEL": "INFO", "RLIDS_DEBUG": "false"}
+        stack.environment |= {"RLIDS_API_HOST": "127.0.0.1", "RLIDS_API_PORT": str(stack.settings.ports[0]), **model}
     stack.start_with([sys.executable, *command(stack.settings.ports[0], sample)], cwd=ROOT)
     try:
         assert stack.remote.get("/api/control/ping")["pong"] is True
+        assert stack.remote.post("/predict", {"features": [0.1] * 78})["features_count"] == 78
         assert stack.compute(sample)["success"] is True
         if command is api_server:
             # As the document's own curl line does: no body, so the configured file.

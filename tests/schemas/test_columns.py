@@ -18,11 +18,17 @@ from schemas.packets import (
     first_event_id,
 )
 from schemas.table import Table, columns_markdown
-from schemas.tables import TABLES
+from schemas.tables import SERVICE_TABLES, TABLES
 from schemas.windows import WINDOW_COLUMNS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-RETENTION = {"packets_ttl_days": 7, "windows_ttl_days": 365, "flows_ttl_days": 30}
+RETENTION = {
+    "packets_ttl_days": 7,
+    "windows_ttl_days": 365,
+    "flows_ttl_days": 30,
+    "audit_ttl_days": 365,
+    "honeypots_ttl_days": 90,
+}
 
 COLUMNS = "SELECT name, type, compression_codec, default_kind, default_expression FROM system.columns"
 # A setting that a migration changes stands behind those that the table was made with.
@@ -34,7 +40,7 @@ FROM system.tables
 INDEXES = "SELECT name, type_full, expr, granularity FROM system.data_skipping_indices"
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", (*TABLES, *SERVICE_TABLES), ids=lambda table: table.name)
 def test_the_migrations_build_exactly_what_is_declared(store: Store, table: Table) -> None:
     declared = f"declared_{table.name}"
     store.command(table.create(declared).format(**RETENTION))
@@ -50,7 +56,9 @@ def test_the_migrations_build_exactly_what_is_declared(store: Store, table: Tabl
 
 def test_every_table_of_the_store_is_declared(store: Store) -> None:
     sql = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
-    assert {str(row["name"]) for row in store.query(sql)} == {t.name for t in TABLES} | {"schema_migrations"}
+    assert {str(row["name"]) for row in store.query(sql)} == {t.name for t in (*TABLES, *SERVICE_TABLES)} | {
+        "schema_migrations"
+    }
 
 
 @pytest.mark.parametrize("columns", [STORED_PACKET_COLUMNS, WINDOW_COLUMNS, CAPTURE_COLUMNS, LEDGER_COLUMNS])
@@ -82,7 +90,7 @@ def test_event_ids_stay_exact_in_javascript_and_never_meet() -> None:
             first_event_id(*position)
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", (*TABLES, *SERVICE_TABLES), ids=lambda table: table.name)
 def test_the_store_page_shows_the_declared_columns(table: Table) -> None:
     page = (DOCS / "store.md").read_text(encoding="utf-8")
     assert columns_markdown(table) in page

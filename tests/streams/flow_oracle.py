@@ -62,6 +62,7 @@ class Flow:
     closing: FlowEnd | None = None
     is_ended: bool = False
     is_told: bool = False
+    told: tuple[int, int] = (0, 0)
     window: int = 0
     clock: int = 0
     times: list[int] = field(default_factory=list)
@@ -96,6 +97,9 @@ class Flow:
 
     def record(self, reason: FlowEnd) -> dict[str, Any]:
         first, last = self.packets[0][0], self.packets[-1][0]
+        counts = [sum(f is way for _, f in self.packets) for way in (True, False)]
+        since = self.packets[sum(self.told) - 1][0]["frame"] + 1 if any(self.told) else first["frame"]
+        told, self.told = self.told, (counts[0], counts[1])
         wire = [sum(p["wire"] for p, f in self.packets if f is way) for way in (True, False)]
         return {
             "end_reason": reason.value,
@@ -106,6 +110,9 @@ class Flow:
             "dst_port": self.target[1],
             "protocol": self.protocol,
             "vlan": self.vlan,
+            "since_frame": since,
+            "new_fwd_packets": counts[0] - told[0],
+            "new_bwd_packets": counts[1] - told[1],
             "start_ns": first["ns"],
             "end_ns": max(p["ns"] for p, _ in self.packets),
             "first_frame": first["frame"],

@@ -9,8 +9,9 @@ import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from infra.broker import Broker
-from infra.kafka import client_config, create_topics, producer
+from infra.kafka import client_config, producer
 from infra.settings import Settings, load_settings
+from infra.topics import create_topics
 from schemas.captures import CaptureEvent
 from schemas.enums import BatchKind, CaptureState, Hop
 from schemas.topics import CAPTURES, PACKETS, Topic

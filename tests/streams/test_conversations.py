@@ -197,12 +197,23 @@ def test_the_vlan_does_not_make_another_conversation() -> None:
     assert ConversationTracker().track(packets).conversation.tolist() == [0, 0]
 
 
-def test_a_frame_without_ip_has_no_conversation() -> None:
+def test_a_frame_without_addresses_has_no_conversation() -> None:
     packets = blank_packets(1)
     packets.protocol[0] = NO_PROTOCOL
     tracked = ConversationTracker().track(packets)
 
     assert (tracked.conversation[0], tracked.uid[0], tracked.is_forward[0]) == (-1, 0, False)
+
+
+def test_arp_between_two_addresses_is_a_conversation_of_its_own() -> None:
+    packets = packets_of([Segment(0, True, ACK, 1), Segment(1, True, ACK, 1), Segment(2, False, ACK, 1)])
+    packets.protocol[1:] = NO_PROTOCOL
+    for ports in (packets.src_port, packets.dst_port):
+        ports[1:] = 0
+    tracked = ConversationTracker().track(packets)
+
+    assert tracked.conversation.tolist() == [0, 1, 1]
+    assert tracked.is_forward.tolist() == [True, True, False]
 
 
 def test_an_empty_batch_is_tracked() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.enums import DecodeStatus, Fragment, Tunnel
-from schemas.packets import NO_PROTOCOL, NO_WINDOW_SCALE, PACKET_COLUMNS, PACKET_SCHEMA
+from schemas.packets import ARP_REQUEST, NO_PROTOCOL, NO_WINDOW_SCALE, PACKET_COLUMNS, PACKET_SCHEMA
 from streams.decode import NO_TIME_NS, decode
 from streams.packets import Packets
 from tests.streams import builders as b
@@ -228,7 +228,7 @@ def test_ipv4_fragments_count_only_the_bytes_they_carry() -> None:
 def test_arp_shows_its_protocol_addresses() -> None:
     found = row_of(b.ethernet(b.arp("198.51.100.1", "198.51.100.2") + bytes(18), 0x0806))
     assert (found["src_ip"], found["dst_ip"], found["protocol"]) == ("198.51.100.1", "198.51.100.2", NO_PROTOCOL)
-    assert (found["decode_status"], found["ether_type"]) == (DecodeStatus.OK, 0x0806)
+    assert (found["decode_status"], found["ether_type"], found["icmp_type"]) == (DecodeStatus.OK, 0x0806, ARP_REQUEST)
 
 
 @pytest.mark.parametrize(

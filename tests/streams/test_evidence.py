@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 
 from schemas.enums import TcpAnalysis
-from schemas.packets import NO_PROTOCOL
+from schemas.packets import ARP_REQUEST, NO_PROTOCOL
 from schemas.protocols import ICMP, ICMPV6, TCP, UDP
 from schemas.windows import MAX_CONTACTS_PER_SOURCE, MAX_SCAN_SOURCES, NOTABLE_CONVERSATIONS
 from streams.conversations import ConversationTracker
 from streams.packets import Packets
 
 from .test_windows import LATENESS, SIZE, whole, windows_of
-from .traffic import ACK, FIN, RST, SECOND, SYN, captures, packets, row
+from .traffic import ACK, ARP, FIN, RST, SECOND, SYN, Row, captures, packets, row
 
 ICMP_ANSWERS = {0, 3}
 
@@ -71,7 +71,8 @@ def facts_of(capture: Packets, index: int, sender: End) -> set[tuple[str, End]]:
         if not flags & RST and flags & (SYN | ACK) != SYN | ACK:
             facts.add("asked")
     else:
-        is_answer = protocol == ICMP and int(capture.icmp_type[index]) in ICMP_ANSWERS
+        kind = int(capture.icmp_type[index])
+        is_answer = (protocol == ICMP and kind in ICMP_ANSWERS) or (protocol == NO_PROTOCOL and kind != ARP_REQUEST)
         facts = {"sent"} if is_answer else {"sent", "asked"}
     return {(fact, sender) for fact in facts}
 
@@ -83,7 +84,7 @@ def plain_conversations(capture: Packets) -> dict[int, dict[int, Seen]]:
     memories: dict[int, Memory] = {}
     windows: defaultdict[int, dict[int, Seen]] = defaultdict(dict)
     for index, uid in enumerate(tracked.uid.tolist()):
-        if capture.protocol[index] == NO_PROTOCOL:
+        if capture.protocol[index] == NO_PROTOCOL and capture.ether_type[index] != ARP:
             continue
         ts_ns, flags = int(capture.ts_ns[index]), int(capture.tcp_flags[index])
         number = max(0, (ts_ns - origin_ns) // SIZE)
@@ -117,18 +118,19 @@ def plain_evidence(conversations: list[Seen], start_ns: int) -> dict[str, Any]:
         target = (seen.originator[0], seen.other(seen.originator), seen.protocol)
         tried[target] += 1
         failed[target] += seen.has_failed
-        asked[target[1][0]].append(seen)
+        if seen.protocol != NO_PROTOCOL:
+            asked[target[1][0]].append(seen)
     contacts = sorted(target for target, count in failed.items() if count and count == tried[target])
-    sources = Counter(target[0] for target in contacts)
-    ranked = sorted(sources, key=lambda source: (-sources[source], source))
+    sources = Counter(asker_of(target) for target in contacts)
+    ranked = sorted(sources, key=lambda asker: (-sources[asker], asker))
     ages = sorted(seen.last_ns - seen.first_ns for seen in conversations if seen.protocol == TCP)
     return {
         "contacts": [
             (text(source), text(end[0]), end[1], protocol, failed[source, end, protocol])
-            for source, end, protocol in sorted(contacts, key=lambda c: (ranked.index(c[0]), c[1], c[2]))
+            for source, end, protocol in sorted(contacts, key=lambda c: (ranked.index(asker_of(c)), c[1], c[2]))
         ],
         "scan_sources": [
-            (text(source), sum(target[0] == source for target in tried), sources[source]) for source in ranked
+            (text(asker[0]), sum(asker_of(target) == asker for target in tried), sources[asker]) for asker in ranked
         ],
         "responders": {
             text(host): (
@@ -142,6 +144,11 @@ def plain_evidence(conversations: list[Seen], start_ns: int) -> dict[str, Any]:
         "age_median_ns": ages[(len(ages) + 1) // 2 - 1] if ages else None,
         "age_max_ns": ages[-1] if ages else None,
     }
+
+
+def asker_of(target: tuple[int, End, int]) -> tuple[int, bool]:
+    """Return the source of a target, and whether it asked by ARP: then its entry is another one."""
+    return target[0], target[2] == NO_PROTOCOL
 
 
 def text(octet: int) -> str:
@@ -255,6 +262,66 @@ def test_who_asks_without_a_connection_and_hears_nothing_has_failed(protocol: in
     answer = asked | {"src": 2, "dst": 1}
     assert bool(failed_in(whole(packets([asked])))) is fails
     assert failed_in(whole(packets([asked, answer]))) == []
+
+
+def arp(src: int, dst: int, operation: int = ARP_REQUEST, **more: int) -> Row:
+    ports = dict.fromkeys(("tcp_flags", "src_port", "dst_port"), 0)
+    return row(protocol=NO_PROTOCOL, ether_type=ARP, src=src, dst=dst, icmp_type=operation, **ports, **more)
+
+
+def test_who_asks_for_an_address_by_arp_and_hears_nothing_has_failed() -> None:
+    found = only(whole(packets([arp(1, dst) for dst in (2, 3, 4, 4)] + [arp(3, 1, 2)])))
+    assert [(c["src_ip"], c["dst_ip"], c["dst_port"], c["protocol"]) for c in found["contacts"]] == [
+        ("10.0.0.1", "10.0.0.2", 0, NO_PROTOCOL),
+        ("10.0.0.1", "10.0.0.4", 0, NO_PROTOCOL),
+    ]
+    assert found["scan_sources"] == [
+        {"src_ip": "10.0.0.1", "targets": 3, "failed_targets": 2, "max_ports": 0, "max_hosts": 2}
+    ]
+
+
+def test_an_arp_answer_counts_like_any_other_for_the_window_before_while_that_is_open() -> None:
+    begun = arp(9, 8, 2)
+    for answer_ns, expected in ((12 * SECOND - 1, []), (12 * SECOND, [(0, 0)])):
+        capture = packets([begun, arp(1, 2, ts_ns=9 * SECOND), arp(2, 1, 2, ts_ns=answer_ns)])
+        assert failed_in(windows_of(capture, [1, 2], 2, [1, 0])) == expected
+
+
+@pytest.mark.parametrize(
+    "packet", [arp(1, 2, 2), arp(1, 1), arp(1, 2, 3)], ids=["an answer nobody asked for", "announcement", "RARP"]
+)
+def test_what_does_not_ask_for_an_address_has_not_failed(packet: Row) -> None:
+    assert only(whole(packets([packet])))["contacts"] == []
+
+
+def test_an_arp_probe_comes_from_nobody_yet() -> None:
+    capture = packets([arp(1, 2)])
+    capture.src_ip[0, 12:] = 0
+    assert only(whole(capture))["contacts"] == []
+
+
+def test_arp_makes_no_host_no_traffic_and_no_connection() -> None:
+    found = only(whole(packets([arp(1, 2), row(src=1, dst=3, length_bytes=70)])))
+    assert (found["hosts"], found["connections_total"], found["record_count"]) == (2, 1, 2)
+    assert [(host["ip"], host["bytes_sent"], host["conversations"]) for host in found["host_traffic"]] == [
+        ("10.0.0.1", 70, 1),
+        ("10.0.0.3", 0, 1),
+    ]
+    assert found["top_src_bytes"] == [{"ip": "10.0.0.1", "bytes": 70}]
+    assert [entry["dst_ip"] for entry in found["responders"]] == ["10.0.0.3"]
+    assert [entry["dst_ip"] for entry in found["service_clients"]] == ["10.0.0.3"]
+    assert len(found["conversations"]) == 1
+    assert found["ip_protocol_packets"] == [("6", 1)]
+
+
+def test_a_source_of_both_has_an_entry_for_each() -> None:
+    tried = [row(src=1, dst=dst, tcp_flags=SYN) for dst in (2, 3)]
+    found = only(whole(packets([*tried, *(arp(1, dst) for dst in (2, 3, 4))])))
+    assert [list(entry.values()) for entry in found["scan_sources"]] == [
+        ["10.0.0.1", 3, 3, 0, 3],
+        ["10.0.0.1", 2, 2, 1, 2],
+    ]
+    assert [contact["protocol"] for contact in found["contacts"]] == [NO_PROTOCOL] * 3 + [TCP] * 2
 
 
 @pytest.mark.parametrize("octets", [(224, 0, 0, 251), (239, 255, 255, 250), (255, 255, 255, 255)])

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.evidence import Ends, Extracted, Selection
-from streams.extract import SLACK_NS, blocks_of, extract, main
+from streams.extract import SLACK_NS, Segments, extract, main
 from streams.files import open_capture
 from tests.streams import builders as b
 from tests.tshark import is_tshark_missing
@@ -162,16 +162,36 @@ def test_segments_that_cannot_match_are_passed_over_and_deleted_ones_left_out(
     for path in paths[2:]:
         os.utime(path, ns=(now_ns, now_ns))
     times = wanted(first_ns=START_NS, last_ns=START_NS + 10**9)
-    assert sum(map(len, blocks_of(paths, times))) == 2 * len(FRAMES)
+    segments = Segments(paths, times)
+    assert sum(map(len, segments.blocks())) == 2 * len(FRAMES)
+    assert (segments.gone, segments.unreadable) == (1, [])
     earlier = wanted(first_ns=0, last_ns=START_NS - 2 * SLACK_NS)
-    assert list(blocks_of(paths[2:], earlier)) == []
+    assert list(Segments(paths[2:], earlier).blocks()) == []
+
+
+def test_a_segment_that_cannot_be_read_is_told_and_the_others_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, garbage, folder, begun, gone = (tmp_path / f"{n:06d}.pcapng" for n in range(5))
+    good.write_bytes(b.pcap_file(FRAMES))
+    garbage.write_bytes(b"no capture")
+    folder.mkdir()
+    begun.touch()
+    files = [str(path) for path in (garbage, folder, begun, gone, good)]
+    assert main([wanted().model_dump_json(), str(tmp_path / "out"), *files]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["packets"], said["segments_gone"]) == (len(FRAMES), 1)
+    first, second = said["segments_unreadable"]
+    assert first.startswith("000001.pcapng: is not a capture file")
+    assert second.startswith("000002.pcapng: ")
+    assert str(tmp_path) not in first + second
 
 
 def test_the_program_writes_a_file_and_says_what_came_of_it(capture: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.pcapng"
     command = [sys.executable, "-m", "streams.extract", wanted(Ends(a_port=53)).model_dump_json(), out, capture]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == {"packets": 2, "scanned": 8, "is_truncated": False}
+    assert Extracted.model_validate_json(done.stdout) == Extracted(packets=2, scanned=8, is_truncated=False)
     assert frames_in(out) == FRAMES[3:5]
 
 
@@ -192,6 +212,7 @@ def test_a_file_that_is_no_capture_is_a_sentence(tmp_path: Path, capsys: pytest.
             "ip.src#1 == 10.77.0.66 || ip.dst#1 == 10.77.0.66 "
             "|| arp.src.proto_ipv4 == 10.77.0.66 || arp.dst.proto_ipv4 == 10.77.0.66",
         ),
+        ([Ends(protocol=255)], "arp"),
         ([Ends(protocol=1), Ends(a_port=22, protocol=6)], "icmp || tcp.port == 22"),
     ],
 )

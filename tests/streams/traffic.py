@@ -12,6 +12,7 @@ from schemas.packets import NO_PROTOCOL, NO_WINDOW_SCALE
 from schemas.protocols import ICMP, TCP, UDP
 from streams.packets import Packets, empty_packets
 
+ARP = 0x0806
 SYN, ACK, RST, FIN = 0x02, 0x10, 0x04, 0x01
 SECOND = 1_000_000_000
 
@@ -41,7 +42,7 @@ def packets(rows: Sequence[Row]) -> Packets:
     for index, values in enumerate(rows):
         for name, value in values.items():
             if name in ("src", "dst"):
-                if values["protocol"] != NO_PROTOCOL:
+                if values["protocol"] != NO_PROTOCOL or values["ether_type"] == ARP:
                     getattr(built, f"{name}_ip")[index] = np.frombuffer(address(value), np.uint8)
             else:
                 getattr(built, name)[index] = value
@@ -82,7 +83,9 @@ def captures(draw: st.DrawFn, max_packets: int = 60) -> Packets:
             values[name] = draw(st.integers(0, 5000)) if protocol == TCP else 0
         values["payload_bytes"] = draw(st.sampled_from([0, 0, 10, 100])) if has_ports else 0
         values["icmp_type"] = draw(st.sampled_from([8, 8, 0, 3])) if protocol == ICMP else 0
-        values["ether_type"] = 0x0806 if protocol == NO_PROTOCOL else 0x0800
+        if protocol == NO_PROTOCOL:
+            values["ether_type"] = draw(st.sampled_from([ARP, ARP, 0x88CC]))
+            values["icmp_type"] = draw(st.sampled_from([1, 1, 2])) if values["ether_type"] == ARP else 0
         rows.append(values)
     if draw(st.booleans()):
         rows.sort(key=lambda values: int(values["ts_ns"]))

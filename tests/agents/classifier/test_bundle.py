@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from agents.classifier.bundle import SHIPPED, About, Bundle
+from agents.classifier.bundle import About, Bundle
 from agents.classifier.calibration import Calibration
 from agents.classifier.network import Architecture, DuelingNetwork
-from agents.classifier.predict import Classifier
 from agents.classifier.scaler import Scaler
+from infra.settings import SHIPPED_MODEL
 from schemas.classes import CLASS_NAMES
 from schemas.errors import ModelError
+from tests.agents.classifier import reference
 from tests.agents.classifier.labelled import features_of
 
 FEATURES = features_of(np.arange(15))
@@ -41,9 +42,14 @@ def test_a_bundle_is_the_same_after_saving_and_loading(tmp_path: Path) -> None:
     read = Bundle.load(tmp_path / "models" / "one.pt")
     assert read.about == made.about
     assert read.fingerprint == made.fingerprint
-    first, second = (Classifier(one).predict(FEATURES) for one in (made, read))
-    assert np.array_equal(first.probabilities, second.probabilities)
+    assert np.array_equal(*(reference.probabilities(one, FEATURES) for one in (made, read)))
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["one.pt"]
+
+
+def test_the_same_model_is_the_same_file_whatever_its_name(tmp_path: Path) -> None:
+    bundle().save(tmp_path / "one.pt")
+    bundle().save(tmp_path / "other.pt")
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "other.pt").read_bytes()
 
 
 def test_a_bundle_with_its_classes_in_another_order_says_the_same(tmp_path: Path) -> None:
@@ -52,8 +58,8 @@ def test_a_bundle_with_its_classes_in_another_order_says_the_same(tmp_path: Path
     for name in ("advantage.weight", "advantage.bias"):
         weights[name] = weights[name][order]
     path = changed(tmp_path / "one.pt", weights=weights, classes=[CLASS_NAMES[place] for place in order])
-    first, second = (Classifier(one).predict(FEATURES) for one in (bundle(), Bundle.load(path)))
-    assert np.allclose(first.probabilities, second.probabilities, atol=1e-6)
+    first, second = (reference.probabilities(one, FEATURES) for one in (bundle(), Bundle.load(path)))
+    assert np.allclose(first, second, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ def test_what_is_no_bundle_is_refused_and_never_executed(tmp_path: Path) -> None
 
 def test_the_shipped_model_loads_and_says_where_it_comes_from() -> None:
     shipped = Bundle.load()
-    assert SHIPPED.stat().st_size < 4_000_000
+    assert SHIPPED_MODEL.stat().st_size < 4_000_000
     assert set(shipped.about.flows_by_class) == set(CLASS_NAMES)
     assert min(shipped.about.flows_by_class.values()) > 0
     assert len(shipped.about.data_sha256) == 64

@@ -8,14 +8,12 @@ from hypothesis import strategies as st
 from agents.classifier.features import (
     OTHER_NAMES,
     RATES,
-    checked,
     feature_positions,
-    feature_schema_hash,
     repaired,
     unwrapped,
 )
 from schemas.errors import FeaturesError
-from schemas.flows import FEATURE_NAMES, FEATURES
+from schemas.flows import FEATURE_NAMES
 
 PUBLISHED = [" " + name.removesuffix(".1") for name in FEATURE_NAMES]
 CORRECTED = [
@@ -79,29 +77,3 @@ def test_headers_backward_may_be_smaller_than_those_forward() -> None:
     rows[:, [column("min_seg_size_forward"), column("Fwd Header Length"), column("Fwd Header Length.1")]] = 32
     rows[:, column("Bwd Header Length")] = 20
     assert unwrapped(rows) is rows
-
-
-@pytest.mark.parametrize(
-    ("features", "words"),
-    [
-        ([[0.0] * 77], "Expected 78 features, got 77"),
-        ([[0.0] * 79], "Expected 78 features, got 79"),
-        ([0.0] * 78, "Expected 78 features"),
-        ([["a"] * 78], "must be numeric"),
-        ([[True] * 78], "must be numeric"),
-        ([[0.0] * 77 + [float("nan")]], "Idle Min"),
-        ([[float("inf")] + [0.0] * 77], "Destination Port"),
-        ([[0.0] * 78, [0.0] * 77], "78"),
-    ],
-)
-def test_what_is_no_features_is_refused_in_words(features: object, words: str) -> None:
-    if words == "Expected 78 features":
-        features = [features[0]]  # type: ignore[index]
-    with pytest.raises(FeaturesError, match=words):
-        checked(features)  # type: ignore[arg-type]
-
-
-def test_the_schema_hash_stands_for_names_units_and_order() -> None:
-    assert len(feature_schema_hash()) == 16
-    assert feature_schema_hash() == feature_schema_hash()
-    assert len(FEATURES) == 78

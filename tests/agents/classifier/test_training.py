@@ -16,6 +16,8 @@ from agents.classifier.training import (
     class_shares,
     q_values_of,
     reward_table,
+    strata,
+    stratum_shares,
     without,
 )
 from schemas.classes import BENIGN, N_CLASSES
@@ -117,3 +119,13 @@ def test_an_ignored_feature_is_at_its_mean() -> None:
     assert (found[:, columns] == 0).all()
     assert np.array_equal(np.delete(found, columns, axis=1), np.delete(states, columns, axis=1))
     assert states[:, columns].any()
+
+
+def test_a_source_has_its_share_of_what_is_learned_from_however_many_flows_it_has() -> None:
+    labels, sources = np.array([0] * 900 + [6] * 90 + [0] * 30 + [9] * 5), np.array([0] * 990 + [1] * 35)
+    shares = stratum_shares(strata(labels, sources), TrainingPlan(own_share=0.4))
+    assert shares.sum() == pytest.approx(1)
+    assert shares[N_CLASSES:].sum() == pytest.approx(0.4)
+    assert (shares > 0).sum() == 4
+    alone = stratum_shares(strata(labels, sources)[:990], TrainingPlan(own_share=0.4))
+    assert alone[:N_CLASSES].sum() == pytest.approx(1)
