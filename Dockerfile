@@ -25,7 +25,7 @@ RUN pip install --no-cache-dir --disable-pip-version-check --no-deps -e .
 FROM python:3.11-slim-bookworm
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        openjdk-17-jre-headless tini tshark \
+        nftables openjdk-17-jre-headless tini tshark \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/spanwatch spanwatch \
     && install -d -o spanwatch -g spanwatch /var/lib/spanwatch /var/cache/spanwatch /data
@@ -44,7 +44,9 @@ WORKDIR /data
 VOLUME ["/var/lib/spanwatch"]
 EXPOSE 8000 5000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as u; \
+tls = bool(os.environ.get('SPANWATCH_TLS_CERTIFICATE')); \
+u.urlopen(f'http{\"s\" * tls}://127.0.0.1:8000/health', timeout=4, context=ssl._create_unverified_context() if tls else None)"]
 # tini takes up the processes that lose their parent, and passes signals on.
 ENTRYPOINT ["tini", "--", "spanwatch"]
 CMD ["up"]

@@ -57,6 +57,7 @@ docs: ## Write the generated reference pages again
 	@infra/setup.sh run
 	$(PYTHON_BIN)/python -m infra.settings_page > docs/settings.md.new
 	@mv docs/settings.md.new docs/settings.md
+	$(PYTHON_BIN)/python -m api.access_page
 
 .PHONY: clean
 clean: ## Remove caches and build leftovers; data, jars and .venv stay
