@@ -110,9 +110,10 @@ class StorageStage:
         """Store the rows of one partition of a capture, or the ledger at their end."""
         header = BatchHeader.from_kafka(message.headers)
         if header.kind is BatchKind.DATA:
-            for batch in decode_table(message.body, sent).combine_chunks().to_batches():
-                token = f"{header.capture_id}:{message.partition}:{header.seq}"
-                self._store.insert(table, stored_of_capture(batch, header.capture_id, stored), token)
+            token = f"{header.capture_id}:{message.partition}:{header.seq}"
+            for number, batch in enumerate(decode_table(message.body, sent).combine_chunks().to_batches()):
+                own = f"{token}:{number}" if number else token
+                self._store.insert(table, stored_of_capture(batch, header.capture_id, stored), own)
         elif header.kind is BatchKind.END:
             self._store_ledger(LEDGER_ROWS.validate_json(message.body))
 

@@ -24,7 +24,7 @@ from infra.firewall_nft import nftables_of
 from infra.settings import Settings
 from infra.store import Store
 from schemas.blocks import BLOCK_SCHEMA, BlockRow, BlockState, FirewallKind
-from schemas.errors import SpanwatchError
+from schemas.errors import SpanwatchError, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,11 @@ class Defence:
     def restore(self) -> None:
         """Bring back what was in force before a restart, for the time that is left; what fails is said in the log."""
         with self._lock:
-            rows = self._standing()
+            try:
+                rows = self._standing()
+            except StoreError as error:
+                log.error("blocks are not in force until the store answers: %s", error)  # noqa: TRY400 - it says all
+                return
             for kind in self.kinds:
                 try:
                     self._firewalls[kind].replace(self._timeouts_s(rows, kind))

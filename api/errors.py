@@ -40,7 +40,6 @@ ANALYZER_PREFIXES = (
     "/active-defense",
     "/api/audit",
     "/api/models",
-    "/api/classifications",
 )
 """Paths of the Analyzer contract (and ours), which documents 400 for invalid parameters; others say 422."""
 

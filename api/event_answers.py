@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic.config import JsonDict
 
 from api.answers import example
 from api.flow_answers import hex_id
@@ -32,30 +33,31 @@ def type_of(row: EventRow) -> str:
     return name.upper()
 
 
+_EVENT: JsonDict = {
+    "time": "2026-01-05 14:12:33",
+    "ip": "192.168.1.10",
+    "type": "TCP",
+    "port": 0,
+    "threat": "SUSPICIOUS",
+    "details": "Suspicious TCP traffic detected",
+    "id": 230854516543,
+    "timestamp": 1767622353.25,
+    "destination_ip": "192.168.1.52",
+    "source_port": 51148,
+    "length": 64,
+    "threat_score": 62.1,
+    "attack_class": "PortScan",
+    "is_judged": True,
+    "flow_id": "5d41402abc4b2a76",
+    "capture_id": "01kb2m9t8x7qd4",
+    "location": "LAN",
+}
+
+
 class EventAnswer(BaseModel):
     """A packet and what it is taken for."""
 
-    model_config = example(
-        {
-            "time": "2026-01-05 14:12:33",
-            "ip": "192.168.1.10",
-            "type": "TCP",
-            "port": 0,
-            "threat": "SUSPICIOUS",
-            "details": "Suspicious TCP traffic detected",
-            "id": 230854516543,
-            "timestamp": 1767622353.25,
-            "destination_ip": "192.168.1.52",
-            "source_port": 51148,
-            "length": 64,
-            "threat_score": 62.1,
-            "attack_class": "PortScan",
-            "is_judged": True,
-            "flow_id": "5d41402abc4b2a76",
-            "capture_id": "01kb2m9t8x7qd4",
-            "location": "LAN",
-        }
-    )
+    model_config = example(_EVENT)
 
     time: str = Field(description="UTC, to the second.")
     ip: str = Field(description="Source address.")
@@ -105,6 +107,12 @@ class EventAnswer(BaseModel):
             capture_id=row.capture_id,
             location=place,
         )
+
+
+class EventsAnswer(RootModel[list[EventAnswer]]):
+    """Packets and what they are taken for, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"example": [_EVENT]})
 
 
 class PacketInfo(BaseModel):

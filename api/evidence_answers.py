@@ -140,7 +140,9 @@ class AnomalyDetailAnswer(AnomalyAnswer):
         }
     )
 
-    is_current: bool = Field(description="Whether it counts: its window was not judged again since, by a run or for late packets, without finding it.")
+    is_current: bool = Field(
+        description="Whether it counts: no later judgement of its window, by a run or for late packets, left it out."
+    )
     flows: list[FlowAnswer] = Field(description="Conversations that are its evidence, most telling first.")
     picture: BaselinePicture = Field(description="The metric in the windows around it.")
     incident: IncidentAnswer | None = Field(description="The incident it is part of; null when it does not count.")

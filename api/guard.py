@@ -25,10 +25,9 @@ SUBPROTOCOL = "spanwatch"
 KEY_PROTOCOL = "spanwatch.key."
 """What a subprotocol begins with that is a key: it is sent as a header, so it is in no log of addresses."""
 
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
-_WANTED = frozenset(
-    {b"authorization", b"x-api-key", b"host", b"origin", b"sec-websocket-protocol", *_FORWARDED}
-)  # fmt: skip
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
+_SHOWN = frozenset({b"authorization", b"x-api-key", b"sec-websocket-protocol"})
+_WANTED = frozenset({b"host", b"origin"}) | _FORWARDED | _SHOWN
 
 
 class NotAdmitted(Refusal):
@@ -70,10 +69,12 @@ class Guard:
         self._keys = keys
         self._is_local_only = is_loopback(host) and not settings.local_needs_key
         self._open = {Scope.READ: not settings.read_needs_key, Scope.PREDICT: not settings.predict_needs_key}
-        self._origins = frozenset(settings.cors_origins)
         self._reading = Limit(settings.limit_read)
         self._predicting = Limit(settings.limit_predict)
         self._acting = Limit(settings.limit_act)
+        limits = {Scope.READ: self._reading, Scope.PREDICT: self._predicting}
+        self._free = frozenset(scope for scope, limit in limits.items() if self._open[scope] and limit.is_none)
+        self._origins = frozenset(settings.cors_origins)
 
     def admit(self, scope: AsgiScope, route: GuardedRoute) -> bool:
         """Let a request through, or refuse it; note who calls.
@@ -93,6 +94,8 @@ class Guard:
             return False
         headers = {name: value for name, value in scope["headers"] if name in _WANTED}
         shown = key_in(headers)
+        if not shown and needed in self._free and route.method != WEBSOCKET:
+            return False
         record = self._keys.find(shown) if shown else None
         caller = _caller(scope, record)
         set_caller(scope, caller)
@@ -118,7 +121,7 @@ class Guard:
         Not one that a proxy on this machine passed on, and not one whose Host is a name: a page of another site may
         have its name point at this machine (DNS rebinding).
         """
-        if not self._is_local_only or any(name in headers for name in _FORWARDED):
+        if not self._is_local_only or not _FORWARDED.isdisjoint(headers):
             return False
         client, server = scope.get("client"), scope.get("server")
         if not client or not server or not is_loopback(client[0]) or not is_loopback(server[0]):
@@ -165,6 +168,8 @@ def is_loopback(host: str) -> bool:
 
 def key_in(headers: Mapping[bytes, bytes]) -> str:
     """Return the key that a request shows: as a bearer token, in X-API-Key, or as a subprotocol; empty without one."""
+    if _SHOWN.isdisjoint(headers):
+        return ""
     scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
     shown = token.strip() if scheme.lower() == b"bearer" else b""
     shown = shown or headers.get(b"x-api-key", b"").strip()

@@ -131,6 +131,7 @@ def changing(path: Path) -> Iterator[list[KeyRecord]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_suffix(".lock").open("a") as lock:
+            _give(lock.fileno(), path.parent)
             fcntl.flock(lock, fcntl.LOCK_EX)
             records = list(read_keys(path).keys)
             yield records
@@ -145,12 +146,16 @@ def _replace(path: Path, content: KeyFile) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(content.model_dump_json(indent=1))
         file.flush()
+        _give(descriptor, path.parent)
         os.fsync(descriptor)
-    if os.geteuid() == 0:
-        # Whoever the service runs as must be able to read what root has made.
-        owner = path.parent.stat()
-        os.chown(fresh, owner.st_uid, owner.st_gid)
     fresh.replace(path)
+
+
+def _give(descriptor: int, folder: Path) -> None:
+    """Let a file that root has made belong to whoever has its folder: the service may run as somebody else."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 _own: list[tuple[str, KeyRecord]] = []

@@ -104,14 +104,14 @@ class Models:
         Raises
         ------
         Refusal
-            413 when it is too large, 422 when it is no bundle that this version can use, 503 when nothing is stored.
+            413 when it is too large, 400 when it is no bundle that this version can use, 503 when nothing is stored.
         """
         if len(bundle) > MAX_BUNDLE_BYTES:
             raise Refusal(413, "Content Too Large", f"A bundle has at most {MAX_BUNDLE_BYTES:,} bytes.")
         try:
             model = Model.from_bytes(bundle, "upload")
         except ModelError as error:
-            raise Refusal(422, "Unprocessable Content", str(error)) from error
+            raise Refusal(400, "Bad Request", str(error)) from error
         with self._lock:
             known = queries_models.model(self._store, model.facts.fingerprint)
             if known is not None:

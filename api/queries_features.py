@@ -130,7 +130,8 @@ told AS
     GROUP BY event_id
 )
 SELECT
-    e.event_id AS event_id, any(e.capture_id) AS capture_id, any(e.ts_ns) AS ts_ns, any(e.protocol) AS protocol, any(e.dst_port) AS dst_port,
+    e.event_id AS event_id, any(e.capture_id) AS capture_id, any(e.ts_ns) AS ts_ns, any(e.protocol) AS protocol,
+    any(e.dst_port) AS dst_port,
     any(e.length_bytes) AS length_bytes, any(e.protocol IN (6, 17, 132) AND e.fragment = 0) AS has_port,
     any(e.is_judged) AS is_judged, any(e.threat_score) AS threat_score,
     count() AS n,

@@ -134,7 +134,7 @@ class Model:
     def contributions(self, features: npt.ArrayLike, classes: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Say what each feature adds to verdicts, by integrated gradients (Sundararajan et al., ICML 2017).
 
-        They are taken in sixteen steps from the mean flow of the training data to the flow itself, of the Q-value of the
+        They are taken in 16 steps from the mean flow of the training data to the flow itself, of the Q-value of the
         verdict less that of the best other one. A row sums to what that difference has grown by on the way, up to the
         error of so many steps. A row costs as much as thirty predictions, alone as much as five.
 

@@ -317,7 +317,7 @@ TRAFFIC_STATS = Table(
     order_by=("capture_id", "minute_ns", "threat", "class_name"),
     retention="packets_ttl_days",
     settings=(_PACKED,),
-    doc="Packets by minute and by what the classifier takes them for; filled from classifications by a materialized view.",
+    doc="Packets by minute and what the classifier takes them for; filled from classifications by a materialized view.",
 )
 
 TABLES: tuple[Table, ...] = (

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api import queries_events, queries_honeypots
 from api.errors import Refusal, documented
-from api.event_answers import EventAnswer, LiveAnswer, LiveEvent, StatsAnswer
+from api.event_answers import EventAnswer, EventsAnswer, LiveAnswer, LiveEvent, StatsAnswer
 from api.event_filters import OfCapture, WantedEvents
 from api.parameters import Limit
 from api.queries_events import EventRow, EventsBehind
@@ -49,7 +49,7 @@ def _tell_next(request: Request, response: Response, rows: list[EventRow]) -> No
     response.headers["Link"] = f'<{request.url.include_query_params(cursor=cursor)}>; rel="next"'
 
 
-@router.get("/api/events", response_model=list[EventAnswer], responses=documented(422), summary="List events")
+@router.get("/api/events", response_model=EventsAnswer, responses=documented(400, 422), summary="List events")
 def list_events(
     request: Request,
     response: Response,
@@ -57,7 +57,7 @@ def list_events(
     wanted: WantedEvents,
     limit: Limit = 100,
     cursor: CursorText = None,
-) -> list[EventAnswer]:
+) -> EventsAnswer:
     """List packets with what they are taken for, newest first.
 
     Where there are more, the header `X-Next-Cursor` says how to go on.
@@ -66,10 +66,10 @@ def list_events(
     shown = rows[:limit]
     if len(rows) > limit:
         _tell_next(request, response, shown)
-    return EventAnswer.of(shown)
+    return EventsAnswer(EventAnswer.of(shown))
 
 
-@router.get("/analyze-traffic", response_model=LiveAnswer, responses=documented(422), summary="Live traffic")
+@router.get("/analyze-traffic", response_model=LiveAnswer, responses=documented(400, 422), summary="Live traffic")
 def analyze_traffic(services: Shared, wanted: WantedEvents, limit: Limit = 50) -> LiveAnswer:
     """Show the newest packets with what they are taken for; filters as for `/api/events`."""
     rows = queries_events.events(services.store, wanted, limit)

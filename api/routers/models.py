@@ -67,7 +67,7 @@ def _changed(standing: Standing, *, is_changed: bool) -> ChangedAnswer:
     )
 
 
-@router.get("", response_model=ModelsAnswer, responses=documented(422), summary="List models")
+@router.get("", response_model=ModelsAnswer, responses=documented(400), summary="List models")
 def list_models(services: Shared, limit: Limit = 100, offset: Offset = 0) -> ModelsAnswer:
     """List the registered models, the newest first, with their roles, what they said, agreement and drift."""
     store, known = services.store, _known(services.models, services.store)
@@ -91,7 +91,7 @@ def list_models(services: Shared, limit: Limit = 100, offset: Offset = 0) -> Mod
     "",
     response_model=ModelAnswer,
     status_code=201,
-    responses={**documented(413, 422), 200: {"model": ModelAnswer, "description": "It was registered already."}},
+    responses={**documented(400, 413), 200: {"model": ModelAnswer, "description": "It was registered already."}},
     openapi_extra=_BUNDLE,
     summary="Register a model",
 )
@@ -117,7 +117,7 @@ async def add_model(
     return ModelAnswer.of(row, known)
 
 
-@router.post("/rollback", response_model=ChangedAnswer, responses=documented(409, 422), summary="Roll back")
+@router.post("/rollback", response_model=ChangedAnswer, responses=documented(400, 409), summary="Roll back")
 @needs(Scope.ADMIN)
 def roll_back(services: Shared, caller: Called, noted: Noted, reason: Reason = "") -> ChangedAnswer:
     """Make the champion before the current one the champion again; repeated, the one before that."""
@@ -128,7 +128,7 @@ def roll_back(services: Shared, caller: Called, noted: Noted, reason: Reason = "
     return _changed(standing, is_changed=True)
 
 
-@router.delete("/challenger", response_model=ChangedAnswer, responses=documented(422), summary="End the shadow")
+@router.delete("/challenger", response_model=ChangedAnswer, responses=documented(400), summary="End the shadow")
 @needs(Scope.ADMIN)
 def end_shadow(services: Shared, caller: Called, noted: Noted, reason: Reason = "") -> ChangedAnswer:
     """Have no challenger any more; its verdicts stay."""
@@ -137,9 +137,7 @@ def end_shadow(services: Shared, caller: Called, noted: Noted, reason: Reason = 
     return _changed(services.models.standing(), is_changed=is_changed)
 
 
-@router.get(
-    "/{fingerprint}", response_model=ModelDetailAnswer, responses=documented(400, 404, 422), summary="Read a model"
-)
+@router.get("/{fingerprint}", response_model=ModelDetailAnswer, responses=documented(400, 404), summary="Read a model")
 def read_model(services: Shared, fingerprint: Fingerprint, from_: From = None, to: To = None) -> ModelDetailAnswer:
     """Show everything that is known of a model, and as a challenger its agreement with the champions of the time.
 
@@ -165,7 +163,7 @@ def read_model(services: Shared, fingerprint: Fingerprint, from_: From = None, t
     "/{fingerprint}/bundle",
     response_class=Response,
     responses={
-        **documented(404, 422),
+        **documented(400, 404),
         200: {"content": {"application/octet-stream": {}}, "description": "The bundle, as it was registered."},
     },
     summary="Download a model",
@@ -182,7 +180,7 @@ def download_model(services: Shared, fingerprint: Fingerprint) -> Response:
 @router.post(
     "/{fingerprint}/champion",
     response_model=ChangedAnswer,
-    responses=documented(404, 422),
+    responses=documented(400, 404),
     summary="Switch to a model",
 )
 @needs(Scope.ADMIN)
@@ -201,7 +199,7 @@ def make_champion(
 @router.post(
     "/{fingerprint}/challenger",
     response_model=ChangedAnswer,
-    responses=documented(404, 409, 422),
+    responses=documented(400, 404, 409),
     summary="Put a model into the shadow",
 )
 @needs(Scope.ADMIN)

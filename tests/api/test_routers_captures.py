@@ -47,7 +47,7 @@ def test_a_capture_is_complete_only_when_all_of_it_is_stored(stack: Running, sto
 def test_a_ledger_shows_every_hop_in_order_and_balances(stack: Running, store: Store) -> None:
     capture_id = insert_stored_capture(store)
     body = stack.http.get(f"/api/captures/{capture_id}/ledger").json()
-    hops = ["read", "decode", "produce", "windows", "merge", "store", "analysis", "flows"]
+    hops = ["read", "decode", "produce", "windows", "merge", "store", "analysis", "flows", "classifications"]
     assert [hop["hop"] for hop in body["hops"]] == hops
     assert {(hop["packets_in"], hop["packets_out"], hop["difference"]) for hop in body["hops"]} == {(87, 87, 0)}
     assert body["undecodable"] == {"truncated_network": 3}

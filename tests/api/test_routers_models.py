@@ -73,9 +73,9 @@ def test_a_model_is_registered_once_and_comes_back_byte_for_byte(http: httpx.Cli
 @pytest.mark.parametrize(
     ("body", "status", "says"),
     [
-        (b"", 422, "no model bundle"),
-        (b"PK nothing", 422, "no model bundle"),
-        (doubtful()[:-500], 422, "no model bundle"),
+        (b"", 400, "no model bundle"),
+        (b"PK nothing", 400, "no model bundle"),
+        (doubtful()[:-500], 400, "no model bundle"),
         (bytes(MAX_BUNDLE_BYTES + 1), 413, "16,777,216 bytes"),
     ],
 )
@@ -140,7 +140,7 @@ def test_predictions_follow_the_champion(http: httpx.Client) -> None:
 @pytest.mark.parametrize("path", ["", "/bundle"])
 def test_an_unknown_model_is_not_found(http: httpx.Client, path: str) -> None:
     assert http.get(f"/api/models/0123456789ab{path}").status_code == 404
-    assert http.get(f"/api/models/nonsense{path}").status_code == 422
+    assert http.get(f"/api/models/nonsense{path}").status_code == 400
 
 
 @pytest.mark.parametrize("role", ["champion", "challenger"])

@@ -17,7 +17,7 @@ from infra.store import Store
 from schemas.classes import CLASS_NAMES
 from schemas.flows import FEATURE_NAMES, N_FEATURES
 from tests.api.samples import lacks
-from tests.api.stack import Running, running, settings_in
+from tests.api.stack import Running, running, settings_in, until
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")
 DOCUMENTED_CLASSES = [
@@ -193,8 +193,11 @@ def test_without_a_model_the_service_says_so(tmp_path: Path, store: Store) -> No
 
 
 def test_successful_predictions_are_not_logged_one_by_one(served: Running, caplog: pytest.LogCaptureFixture) -> None:
+    def lines() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == "api.access"]
+
     with caplog.at_level("INFO", "api.access"):
         post(served, "/predict", ITEMS[0])
         post(served, "/predict", {}, 422)
-    lines = [record.getMessage() for record in caplog.records if record.name == "api.access"]
-    assert lines == ["POST /predict 422"]
+        until(lambda: "POST /predict 422" in lines())  # a line is written once the answer is sent
+    assert lines() == ["POST /predict 422"]

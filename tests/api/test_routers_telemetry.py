@@ -79,7 +79,7 @@ def test_the_figures_obey_prometheus_conventions(busy: Running) -> None:
         if family.type == "histogram":
             buckets = [float(s.labels["le"]) for s in family.samples if s.name == f"{name}_bucket"]
             assert all(low < high for low, high in pairwise(buckets[: buckets.index(float("inf")) + 1])), name
-            assert name.endswith("_seconds"), name
+            assert name.endswith(("_seconds", "_rows")), name
 
 
 def test_the_text_is_also_openmetrics_when_asked_for(busy: Running) -> None:

@@ -40,7 +40,7 @@ FROM system.tables
 INDEXES = "SELECT name, type_full, expr, granularity FROM system.data_skipping_indices"
 
 
-@pytest.mark.parametrize("table", (*TABLES, *SERVICE_TABLES), ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [*TABLES, *SERVICE_TABLES], ids=lambda table: table.name)
 def test_the_migrations_build_exactly_what_is_declared(store: Store, table: Table) -> None:
     declared = f"declared_{table.name}"
     store.command(table.create(declared).format(**RETENTION))
@@ -90,7 +90,7 @@ def test_event_ids_stay_exact_in_javascript_and_never_meet() -> None:
             first_event_id(*position)
 
 
-@pytest.mark.parametrize("table", (*TABLES, *SERVICE_TABLES), ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [*TABLES, *SERVICE_TABLES], ids=lambda table: table.name)
 def test_the_store_page_shows_the_declared_columns(table: Table) -> None:
     page = (DOCS / "store.md").read_text(encoding="utf-8")
     assert columns_markdown(table) in page
