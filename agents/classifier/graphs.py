@@ -26,8 +26,8 @@ IR_VERSION = 8
 """Of opset 17's time, so that older runtimes read the graphs as well."""
 
 STEPS = 16
-"""Points on the way from the mean flow to a flow at which gradients are taken: for 19 of 20 flows the feature that comes
-first is then the one that 256 points put first."""
+"""Points on the way from the mean flow to a flow at which gradients are taken: for 19 of 20 flows the feature that
+comes first is then the one that 256 points put first."""
 
 FEATURES, CLASSES = "features", "classes"
 PROBABILITIES, CONTRIBUTIONS = "probabilities", "contributions"
