@@ -1,10 +1,9 @@
 """SQL of events: packets with the verdict on them, newest first.
 
 A packet has the verdict of the first record of its flow that counts it: the one of its endpoints with the lowest
-``last_frame`` that is not below its own number, if that record began with it or before (``since_frame``). An ASOF join
-finds it. Packets are looked through in slices of time from the newest on, each wider than the one before, so that a
-page costs what lies in it and not what the store holds; where only threats are wanted, only the times in which there
-are some.
+``last_frame`` that is not below its own number, if that record began with it or before (``since_frame``). Packets of
+one capture come in the order of the table's key, so a page costs what it holds; the few records that may count its
+packets are asked for by their endpoints. Threats alone are found the other way round: ``queries_event_threats``.
 """
 
 from __future__ import annotations
@@ -17,17 +16,18 @@ from pydantic import BaseModel, ConfigDict
 from api.event_filters import EventFilter
 from api.filters import EVER_NS
 from api.queries_export import address_text
+from api.record_verdicts import FlowKey, RecordsByFlow, records_of
 from infra.store import Store
 from schemas.enums import Threat
-from schemas.packets import ROW_BITS
-from schemas.tables import EVENT_BATCH
-from schemas.verdicts import REACH_NS
+from schemas.verdicts import NO_VERDICT
 
 MINUTE_NS = 60 * 10**9
 
-FIRST_SLICE_NS = 10**9
-GROWTH = 8
-"""The first slice of time is a second, every further one eight times as long."""
+MAX_PAGE = 1 << 14
+"""Most packets that are looked at in one go."""
+
+GROUP_PACKETS = 500_000
+"""Captures that have no more packets together are looked through together: sorting costs less than asking."""
 
 
 class EventRow(BaseModel):
@@ -61,56 +61,37 @@ class EventsBehind:
     event_id: int = 2**63 - 1
 
 
-# Fragments have no ports, so they are flows of their own with ports 0; see docs/flows.md.
-_PORTS = ("if(fragment = 0, src_port, 0)", "if(fragment = 0, dst_port, 0)")
+@dataclass(frozen=True)
+class Stretch:
+    """Captures that are looked through together, and when their packets are.
+
+    Parameters
+    ----------
+    captures : tuple of str
+    first_ns, last_ns : int
+        No packet is earlier than the first or later than the last.
+    packets : int
+    """
+
+    captures: tuple[str, ...]
+    first_ns: int
+    last_ns: int
+    packets: int
 
 
-def _ends(src_port: str, dst_port: str) -> str:
-    """Return the endpoints in order of size, as two columns."""
-    pair = f"(src_ip, {src_port}), (dst_ip, {dst_port})"
-    return f"least({pair}) AS low, greatest({pair}) AS high"
-
+Row = dict[str, object]
 
 _PACKETS = f"""
-SELECT event_id, capture_id, ts_ns, frame, src_ip, dst_ip, src_port, dst_port, protocol, ether_type, vlan, length_bytes,
-       {_ends(*_PORTS)}
+SELECT event_id, capture_id, ts_ns, frame, {address_text("packet_logs.src_ip")} AS src_text,
+       {address_text("packet_logs.dst_ip")} AS dst_text, src_port, dst_port, protocol, ether_type, vlan,
+       length_bytes, fragment
 FROM packet_logs
-WHERE ts_ns >= {{from_ns:Int64}} AND ts_ns < {{to_ns:Int64}}
+WHERE <of_captures> AND ts_ns >= {{from_ns:Int64}} AND ts_ns < {{to_ns:Int64}} AND ts_ns <= {{last_ns:Int64}}
   AND (ts_ns, event_id) < ({{last_ns:Int64}}, {{last_id:UInt64}}) AND <wanted>
-"""  # noqa: S608 - our own text
-
-_RECORDS = f"""
-SELECT capture_id, flow_id, protocol, vlan, since_frame, last_frame, threat_score, threat, attack_class,
-       {_ends("src_port", "dst_port")}
-FROM record_verdicts
-WHERE end_ns >= {{from_ns:Int64}} AND end_ns < {{to_ns:Int64}} + {REACH_NS} AND <of_capture> AND <needed>
-"""  # noqa: S608 - our own text
-
-_ROW = ", ".join(
-    (
-        *("p.event_id AS event_id", "p.capture_id AS capture_id", "p.ts_ns AS ts_ns", "p.frame AS frame"),
-        *(f"{address_text(f'p.{name}')} AS {name}" for name in ("src_ip", "dst_ip")),
-        *("p.src_port AS src_port", "p.dst_port AS dst_port", "p.protocol AS protocol", "p.ether_type AS ether_type"),
-        "p.length_bytes AS length_bytes",
-        "v.last_frame > 0 AND v.since_frame <= p.frame AS is_judged",
-        "if(is_judged, v.flow_id, 0) AS flow_id",
-        "if(is_judged, v.threat_score, 0) AS threat_score",
-        "if(is_judged, v.threat, 'BENIGN') AS threat",
-        "if(is_judged, v.attack_class, 'BENIGN') AS attack_class",
-    )
-)
-
-_JOINED = f"""
-WITH page AS (<packets>)
-SELECT {_ROW} FROM page AS p
-ASOF <kind> JOIN (<records>) AS v
-ON p.capture_id = v.capture_id AND p.protocol = v.protocol AND p.vlan = v.vlan AND p.low = v.low AND p.high = v.high
-    AND p.frame <= v.last_frame
-WHERE <threat>
 ORDER BY ts_ns DESC, event_id DESC LIMIT {{limit:UInt32}}
 """  # noqa: S608 - our own text
 
-_CONDITIONS = {
+CONDITIONS = {
     "capture_id": "capture_id = {capture_id:String}",
     "source_ip": "src_ip = toIPv6({source_ip:String})",
     "destination_ip": "dst_ip = toIPv6({destination_ip:String})",
@@ -119,124 +100,126 @@ _CONDITIONS = {
 }
 """What each filter that is given adds."""
 
-_NEWEST = " ORDER BY ts_ns DESC, event_id DESC LIMIT {limit:UInt32}"
-
-_THREATS = (Threat.SUSPICIOUS, Threat.MALICIOUS)
-
-_OF_PAGE = "(src_ip, dst_ip) IN (SELECT src_ip, dst_ip FROM page UNION ALL SELECT dst_ip, src_ip FROM page)"
-"""Records that may have a packet of the page, which is short."""
-
-_MINUTES = """
-SELECT min(start_ns) AS first_ns, max(start_ns) AS last_ns
+_STRETCHES = f"""
+SELECT capture_id, min(start_ns) AS first_ns, max(start_ns) + {MINUTE_NS} - 1 AS last_ns,
+       sum(traffic.packets) AS packets
 FROM traffic WHERE interval_s = 60 AND <of_capture>
-HAVING count() > 0
-"""
-
-# An anomaly may make more of a flow than the classifier does: its window counts for every threat.
-_THREAT_MINUTES = f"""
-SELECT DISTINCT minute_ns FROM
-(
-    SELECT minute_ns FROM traffic_stats WHERE threat = {{threat:String}} AND <of_capture>
-    UNION ALL
-    SELECT {MINUTE_NS} * toInt64(arrayJoin(range(
-        toUInt64(intDiv(window_start_ns, {MINUTE_NS})), toUInt64(intDiv(window_end_ns, {MINUTE_NS}) + 1)
-    ))) AS minute_ns
-    FROM anomalies_now WHERE window_start_ns >= 0 AND <of_capture>
-)
-ORDER BY minute_ns DESC
-"""  # noqa: S608 - our own text
-
-_TIME_OF_EVENT = f"""
-SELECT ts_ns, capture_id FROM packet_logs
-WHERE event_id = {{event_id:UInt64}} AND {EVENT_BATCH} = bitShiftRight({{event_id:UInt64}}, {ROW_BITS})
-LIMIT 1
+GROUP BY capture_id
+HAVING first_ns < {{to_ns:Int64}} AND last_ns >= {{from_ns:Int64}}
+ORDER BY last_ns DESC, capture_id DESC
 """  # noqa: S608 - our own text
 
 
-def _filled(sql: str, **parts: str) -> str:
-    """Return a statement with its ``<parts>``, which are texts of ours; values travel apart."""
-    for name, text in parts.items():
-        sql = sql.replace(f"<{name}>", text)
-    return sql
+def packets_sql(captures: int, *conditions: str) -> str:
+    """Return the statement of a page of packets of that many captures.
+
+    Of one capture it reads in the order of the key and ends when the page is full. Flows to look for are parameters.
+    """
+    of_captures = "capture_id = {captures:String}" if captures == 1 else "capture_id IN {captures:Array(String)}"
+    return _PACKETS.replace("<of_captures>", of_captures).replace("<wanted>", " AND ".join(conditions) or "1")
 
 
-def events(store: Store, wanted: EventFilter, limit: int, behind: EventsBehind | None = None) -> list[EventRow]:
-    """Return the newest events that the filters let through, newest first.
+def packets(
+    store: Store,
+    wanted: EventFilter,
+    stretch: Stretch,
+    behind: EventsBehind,
+    limit: int,
+    more: dict[str, dict[str, object]] | None = None,
+) -> list[Row]:
+    """Return the newest packets of some captures that the filters let through, whatever they are taken for.
 
     Parameters
     ----------
+    behind : EventsBehind
+        Where the page begins.
     limit : int
-        Most events.
-    behind : EventsBehind or None
-        The last event of the page before.
+        Most packets.
+    more : dict of str to dict, optional
+        Further conditions, each with the values of its parameters.
     """
-    place = behind or EventsBehind()
-    found: list[EventRow] = []
-    for from_ns, to_ns in _slices(store, wanted, place):
-        found += _events_between(store, wanted, from_ns, to_ns, place, limit - len(found))
-        if len(found) >= limit:
-            break
-    return found
+    conditions = [CONDITIONS[name] for name in wanted.given if name != "capture_id"]
+    values = {name: value for name, value in wanted.given.items() if name != "capture_id"}
+    for condition, of_condition in (more or {}).items():
+        conditions.append(condition)
+        values |= of_condition
+    one = len(stretch.captures) == 1
+    values |= {
+        "captures": stretch.captures[0] if one else list(stretch.captures),
+        "from_ns": max(wanted.times.from_ns, stretch.first_ns),
+        "to_ns": wanted.times.to_ns,
+        "last_ns": behind.ts_ns,
+        "last_id": behind.event_id,
+        "limit": limit,
+    }
+    return store.query(packets_sql(len(stretch.captures), *conditions), values)
 
 
-def event(store: Store, event_id: int) -> EventRow | None:
-    """Return an event by its id, or None when there is none."""
-    packets = store.query(_TIME_OF_EVENT, {"event_id": event_id})
-    if not packets:
-        return None
-    ts_ns, capture_id = int(str(packets[0]["ts_ns"])), str(packets[0]["capture_id"])
-    wanted = EventFilter(given={"capture_id": capture_id})
-    rows = _events_between(store, wanted, ts_ns, ts_ns + 1, EventsBehind(ts_ns, event_id + 1), 1)
-    return rows[0] if rows else None
+def stretches(store: Store, wanted: EventFilter, behind: EventsBehind) -> list[Stretch]:
+    """Return the captures that have packets of the times wanted, those that end last first."""
+    given = {"capture_id": wanted.given["capture_id"]} if "capture_id" in wanted.given else {}
+    sql = _STRETCHES.replace("<of_capture>", CONDITIONS["capture_id"] if given else "1")
+    times = {"from_ns": wanted.times.from_ns, "to_ns": min(wanted.times.to_ns, behind.ts_ns + 1)}
+    return [
+        Stretch((str(row["capture_id"]),), *(int(str(row[name])) for name in ("first_ns", "last_ns", "packets")))
+        for row in store.query(sql, {**given, **times})
+    ]
 
 
-def _events_between(
-    store: Store, wanted: EventFilter, from_ns: int, to_ns: int, behind: EventsBehind, limit: int
-) -> list[EventRow]:
-    """Return the newest events of ``[from_ns, to_ns)``."""
-    is_threat = wanted.threat in _THREATS
-    sql = _filled(
-        _JOINED,
-        packets=_PACKETS + ("" if wanted.threat else _NEWEST),
-        kind="INNER" if is_threat else "LEFT",
-        records=_RECORDS,
-        threat="is_judged" if is_threat else "threat = {threat:String}" if wanted.threat else "1",
-        wanted=" AND ".join(_CONDITIONS[name] for name in wanted.given) or "1",
-        of_capture=_of_capture(wanted),
-        needed="threat = {threat:String}" if is_threat else _OF_PAGE,
+def together(captures: list[Stretch]) -> Iterator[Stretch]:
+    """Yield captures one by one, small ones that follow one another together."""
+    group: list[Stretch] = []
+    for capture in captures:
+        if group and sum(one.packets for one in group) + capture.packets > GROUP_PACKETS:
+            yield united(group)
+            group = []
+        group.append(capture)
+    if group:
+        yield united(group)
+
+
+def united(group: list[Stretch]) -> Stretch:
+    """Return several captures as one to look through."""
+    return Stretch(
+        tuple(name for one in group for name in one.captures),
+        min(one.first_ns for one in group),
+        max(one.last_ns for one in group),
+        sum(one.packets for one in group),
     )
-    place = {"from_ns": from_ns, "to_ns": to_ns, "last_ns": behind.ts_ns, "last_id": behind.event_id, "limit": limit}
-    threat = {"threat": wanted.threat.value} if wanted.threat else {}
-    return [EventRow.model_validate(row) for row in store.query(sql, {**wanted.given, **place, **threat})]
 
 
-def _of_capture(wanted: EventFilter) -> str:
-    return _CONDITIONS["capture_id"] if "capture_id" in wanted.given else "1"
+def event_row(packet: Row, records: RecordsByFlow) -> EventRow:
+    """Return a packet with the verdict of the record that counts it, or with none."""
+    record = records.of(key_of(packet), int(str(packet["frame"])))
+    verdict = record.verdict if record else NO_VERDICT
+    return EventRow.model_validate(
+        packet
+        | {
+            "src_ip": packet["src_text"],
+            "dst_ip": packet["dst_text"],
+            "flow_id": record.flow_id if record else 0,
+            "threat_score": verdict.score,
+            "threat": verdict.threat,
+            "attack_class": verdict.attack_class,
+            "is_judged": record is not None,
+        }
+    )
 
 
-def _slices(store: Store, wanted: EventFilter, behind: EventsBehind) -> Iterator[tuple[int, int]]:
-    """Yield the times to look through, newest first, without overlap."""
-    newest_ns = min(wanted.times.to_ns, behind.ts_ns + 1)
-    for first_ns, last_ns in _stretches(store, wanted):
-        first_ns, to_ns = max(first_ns, wanted.times.from_ns), min(last_ns, newest_ns)
-        width_ns = FIRST_SLICE_NS
-        while first_ns < to_ns:
-            from_ns = max(first_ns, to_ns - width_ns)
-            yield from_ns, to_ns
-            to_ns, width_ns = from_ns, width_ns * GROWTH
+def key_of(packet: Row) -> FlowKey:
+    """Return what a packet has in common with the records of its flow.
+
+    Fragments have no ports, so they are flows of their own with ports 0; see docs/flows.md.
+    """
+    ports = (0, 0) if packet["fragment"] else (int(str(packet["src_port"])), int(str(packet["dst_port"])))
+    ends = frozenset(((str(packet["src_text"]), ports[0]), (str(packet["dst_text"]), ports[1])))
+    return str(packet["capture_id"]), int(str(packet["protocol"])), int(str(packet["vlan"])), ends
 
 
-def _stretches(store: Store, wanted: EventFilter) -> Iterator[tuple[int, int]]:
-    """Yield the stretches of time in which wanted events can be, newest first, without overlap."""
-    given = {name: value for name, value in wanted.given.items() if name == "capture_id"}
-    if wanted.threat not in _THREATS:
-        for row in store.query(_filled(_MINUTES, of_capture=_of_capture(wanted)), given):
-            yield int(str(row["first_ns"])), int(str(row["last_ns"])) + MINUTE_NS
-        return
-    sql = _filled(_THREAT_MINUTES, of_capture=_of_capture(wanted))
-    minutes = [int(str(row["minute_ns"])) for row in store.query(sql, {**given, "threat": str(wanted.threat)})]
-    last = 0
-    for at, minute_ns in enumerate(minutes):
-        if at + 1 == len(minutes) or minutes[at + 1] + MINUTE_NS < minute_ns - REACH_NS:
-            yield minute_ns - REACH_NS, minutes[last] + MINUTE_NS
-            last = at + 1
+def with_verdicts(store: Store, page: list[Row]) -> list[EventRow]:
+    """Return packets, newest first, with the verdicts on them."""
+    if not page:
+        return []
+    times = [int(str(packet["ts_ns"])) for packet in page]
+    records = records_of(store, {key_of(packet) for packet in page}, min(times), max(times))
+    return [event_row(packet, records) for packet in page]

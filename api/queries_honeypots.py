@@ -180,7 +180,9 @@ def active_honeypots(store: Store, now_ns: int) -> list[HoneypotType]:
         is further ahead does not.
     """
     parts = (_ACTIVE.format(kind=kind.value, table=kind.table) for kind in HoneypotType)
-    found = {str(row["honeypot_type"]) for row in store.query(" UNION ALL ".join(parts), _day(now_ns))}
+    # To compile the conditions takes five times as long as to read one row with them.
+    sql = f"{' UNION ALL '.join(parts)} SETTINGS compile_expressions = 0"
+    found = {str(row["honeypot_type"]) for row in store.query(sql, _day(now_ns))}
     return [kind for kind in HoneypotType if kind.value in found]
 
 

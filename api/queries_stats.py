@@ -6,13 +6,17 @@ packets. What anomalies make of more is added from the records of their windows.
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
+
 from pydantic import BaseModel, ConfigDict
 
+from api.threat_anomalies import threat_anomalies
+from api.verdict_sql import NAMED, RAISED, anomaly_values
 from infra.store import Store
 from schemas.enums import Severity
+from schemas.verdicts import MALICIOUS_FROM, SUSPICIOUS_FROM
 
-# Of a record that an anomaly raises, its packets count for what they are now and no longer for what the classifier
-# said. `''` is the row of everything.
+# `''` is the row of everything.
 _THREATS = """
 SELECT threat, sum(n) AS packets, sum(scores) AS score_sum,
        uniqMerge(senders) AS sources, uniqMerge(beginners) AS attackers
@@ -21,26 +25,42 @@ FROM
     SELECT threat, toInt64(sum(packets)) AS n, sum(score_sum) AS scores,
            uniqMergeState(sources) AS senders, uniqMergeState(attackers) AS beginners
     FROM traffic_stats WHERE {of_capture} GROUP BY threat
-    UNION ALL
-    SELECT part.1 AS threat, sum(part.2 * toInt64(part.4)) AS n,
-           sumIf((threat_score - classifier_score) * part.4, part.2 = 1) AS scores,
-           uniqStateIf(part.3, part.2 = 1 AND part.1 != 'BENIGN' AND part.4 > 0) AS senders,
-           uniqStateIf(src_ip, part.2 = 1 AND part.1 != 'BENIGN') AS beginners
-    FROM
-    (
-        SELECT src_ip, threat_score, classifier_score,
-               multiIf(classifier_score >= 80, 'MALICIOUS', classifier_score >= 40, 'SUSPICIOUS', 'BENIGN') AS before,
-               arrayJoin([
-                   (threat, 1, src_ip, new_fwd_packets), (threat, 1, dst_ip, new_bwd_packets),
-                   (before, -1, src_ip, new_fwd_packets), (before, -1, dst_ip, new_bwd_packets)
-               ]) AS part
-        FROM record_verdicts
-        WHERE {of_capture} AND window_id IN (SELECT window_id FROM anomalies) AND anomaly_score > classifier_score
-    )
-    GROUP BY threat
+    {raised}
 )
 GROUP BY GROUPING SETS ((threat), ())
 """
+
+# Of a record that an anomaly raises, its packets count for what they are now and no longer for what the classifier
+# said.
+_OF_RAISED = f"""
+UNION ALL
+SELECT part.1 AS threat, sum(part.2 * toInt64(part.4)) AS n,
+       sumIf((anomaly_score - by_classifier) * part.4, part.2 = 1) AS scores,
+       uniqStateIf(part.3, part.2 = 1 AND part.1 != 'BENIGN' AND part.4 > 0) AS senders,
+       uniqStateIf(src_ip, part.2 = 1 AND part.1 != 'BENIGN') AS beginners
+FROM
+(
+    SELECT src_ip, anomaly_score, by_classifier,
+           multiIf(by_classifier >= {MALICIOUS_FROM}, 'MALICIOUS',
+                   by_classifier >= {SUSPICIOUS_FROM}, 'SUSPICIOUS', 'BENIGN') AS before,
+           multiIf(anomaly_score >= {MALICIOUS_FROM}, 'MALICIOUS',
+                   anomaly_score >= {SUSPICIOUS_FROM}, 'SUSPICIOUS', 'BENIGN') AS threat,
+           arrayJoin([
+               (threat, 1, src_ip, new_fwd_packets), (threat, 1, dst_ip, new_bwd_packets),
+               (before, -1, src_ip, new_fwd_packets), (before, -1, dst_ip, new_bwd_packets)
+           ]) AS part
+    FROM
+    (
+        SELECT src_ip, dst_ip, new_fwd_packets, new_bwd_packets, 100 * toFloat64(attack_probability) AS by_classifier,
+               -({RAISED}).1 AS anomaly_score
+        FROM packet_verdicts {NAMED.replace("LEFT", "INNER", 1)}
+        WHERE {{of_capture}} AND window_id IN {{windows:Array(UInt32)}}
+          AND (src_ip IN {{names:Array(IPv6)}} OR dst_ip IN {{names:Array(IPv6)}})
+    )
+    WHERE anomaly_score > by_classifier
+)
+GROUP BY threat
+"""  # noqa: S608 - our own text
 
 _OF_CAPTURE = "capture_id = {capture_id:String}"
 
@@ -78,8 +98,20 @@ class CountsRow(BaseModel):
 
 def threats(store: Store, capture_id: str = "") -> dict[str, ThreatRow]:
     """Return the packets that have a verdict, by threat and under ``""`` together; of one capture, or of all."""
-    rows = store.query(_restricted(_THREATS, capture_id), {"capture_id": capture_id})
+    raising = threat_anomalies(store, [capture_id] if capture_id else _raised_captures(store))
+    values = {
+        "capture_id": capture_id,
+        "anomalies": [anomaly_values(one) for one in raising],
+        "windows": sorted({one.window_id for one in raising}),
+        "names": sorted({str(IPv6Address(name)) for one in raising for name in one.addresses}),
+    }
+    sql = _THREATS.replace("{raised}", _OF_RAISED if raising else "")
+    rows = store.query(_restricted(sql, capture_id), values)
     return {row.threat: row for row in map(ThreatRow.model_validate, rows)}
+
+
+def _raised_captures(store: Store) -> list[str]:
+    return [str(row["capture_id"]) for row in store.query("SELECT DISTINCT capture_id FROM anomalies")]
 
 
 def counts(store: Store, capture_id: str = "") -> CountsRow:

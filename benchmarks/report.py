@@ -158,7 +158,9 @@ def _method(results: Results) -> str:
         "- nfstream: `NFStreamer(source=…, statistical_analysis=True)` iterated to the end, with its own choice of "
         "processes; once more with deep packet inspection off. tshark: `-n -T fields` with the fields that "
         "`packet_logs` has and its TCP analysis, to `/dev/null`. nfstream's time is without its import.\n"
-        "- Figures are medians; the files are in the page cache."
+        "- Figures are medians; the files are in the page cache.\n"
+        "- Questions about events, their figures and features over 10 million packets: `python -m benchmarks.events`. "
+        "Predictions: `python -m benchmarks.predict`."
     )
 
 

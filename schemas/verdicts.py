@@ -3,19 +3,22 @@
 A flow record counts the packets that came since the one before; they have its verdict, and keep it. So a packet's
 verdict is known once its window is over, and what comes later does not change it. The threat score is the larger of
 two: 100 times the probability that the flow is an attack, as its record was judged, and the score of an anomaly of the
-same window that names the flow, or the host that began it. View ``record_verdicts`` computes it; everything that
-shows a threat reads that view.
+same window that names the flow, or the host that began it. View ``record_verdicts`` defines it for whoever asks
+the store; ``verdict_of`` says the same of one record, and ``api.verdict_sql`` within larger statements.
 """
 
 # ruff: noqa: E501 - a column is one line
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import pyarrow as pa
 
 from schemas.classifications import STORED_CLASSIFICATION_COLUMNS
 from schemas.columns import Column
-from schemas.enums import AnomalyType, Severity
+from schemas.enums import AnomalyType, Severity, Threat
 
 SUSPICIOUS_FROM = 40.0
 MALICIOUS_FROM = 80.0
@@ -38,6 +41,64 @@ is unwell, not that somebody attacks it: they are not here."""
 REACH_NS = 600 * 10**9
 """The first record that has a packet ends at most so long after it: a window (300 s at most) and the time for which a
 flow may be quiet."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a packet is taken for.
+
+    Parameters
+    ----------
+    score : float
+        How threatening it is, 0 to 100.
+    threat : Threat
+    attack_class : str
+        Class of the classifier or type of an anomaly; ``BENIGN`` where the score is low.
+    """
+
+    score: float
+    threat: Threat
+    attack_class: str
+
+
+NO_VERDICT = Verdict(0.0, Threat.BENIGN, "BENIGN")
+"""On packets that no record counts."""
+
+
+def threat_of(score: float) -> Threat:
+    """Return the threat that a score means."""
+    return (
+        Threat.MALICIOUS
+        if score >= MALICIOUS_FROM
+        else Threat.SUSPICIOUS
+        if score >= SUSPICIOUS_FROM
+        else Threat.BENIGN
+    )
+
+
+def verdict_of(attack_probability: float, class_name: str, raised: Iterable[tuple[float, str]]) -> Verdict:
+    """Return the verdict on the packets of a record; view ``record_verdicts`` says the same.
+
+    Parameters
+    ----------
+    attack_probability : float
+        Of its flow, 0 to 1.
+    class_name : str
+        The classifier's.
+    raised : iterable of tuple of float and str
+        Score and type of each anomaly that names the flow or who began it; of equal scores the type first by name
+        counts.
+    """
+    by_classifier = 100 * attack_probability
+    by_anomaly, kind = min(raised, key=lambda one: (-one[0], one[1]), default=(0.0, ""))
+    score = max(by_classifier, by_anomaly)
+    if score < SUSPICIOUS_FROM:
+        return Verdict(score, Threat.BENIGN, "BENIGN")
+    threat = threat_of(score)
+    if by_classifier >= SUSPICIOUS_FROM and class_name != "BENIGN":
+        return Verdict(score, threat, class_name)
+    return Verdict(score, threat, kind if by_anomaly >= SUSPICIOUS_FROM else "UNKNOWN")
+
 
 _VERDICT_PARTS = (
     *("capture_id", "flow_id", "model", "window_id", "start_ns", "end_ns", "since_frame", "last_frame"),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api import queries_events, queries_honeypots
+from api import event_pages, queries_honeypots
 from api.errors import Refusal, documented
 from api.event_answers import EventAnswer, EventsAnswer, LiveAnswer, LiveEvent, StatsAnswer
 from api.event_filters import OfCapture, WantedEvents
@@ -62,7 +62,7 @@ def list_events(
 
     Where there are more, the header `X-Next-Cursor` says how to go on.
     """
-    rows = queries_events.events(services.store, wanted, limit + 1, _behind(cursor))
+    rows = event_pages.events(services.store, wanted, limit + 1, _behind(cursor))
     shown = rows[:limit]
     if len(rows) > limit:
         _tell_next(request, response, shown)
@@ -72,7 +72,7 @@ def list_events(
 @router.get("/analyze-traffic", response_model=LiveAnswer, responses=documented(400, 422), summary="Live traffic")
 def analyze_traffic(services: Shared, wanted: WantedEvents, limit: Limit = 50) -> LiveAnswer:
     """Show the newest packets with what they are taken for; filters as for `/api/events`."""
-    rows = queries_events.events(services.store, wanted, limit)
+    rows = event_pages.events(services.store, wanted, limit)
     return LiveAnswer(count=len(rows), data=LiveEvent.of(rows))
 
 

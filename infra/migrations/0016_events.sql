@@ -113,7 +113,7 @@ SELECT
         named
     ) AS naming,
     arrayMax(x -> x.score, arrayPushBack(naming, (src_ip, 0, dst_ip, 0, false, 0, '')::Tuple(a IPv6, a_port UInt16, b IPv6, b_port UInt16, is_source Bool, score Float64, type String))) AS anomaly_score,
-    arrayFirst(x -> x.score = anomaly_score, naming).type AS anomaly_type,
+    arraySort(arrayMap(x -> x.type, arrayFilter(x -> x.score = anomaly_score, naming)))[1] AS anomaly_type,
     greatest(classifier_score, anomaly_score) AS threat_score,
     multiIf(threat_score >= 80, 'MALICIOUS', threat_score >= 40, 'SUSPICIOUS', 'BENIGN') AS threat,
     multiIf(

@@ -1,100 +1,71 @@
+"""What the queries of events and of features read: what the keys allow of it, and no more."""
+
 from __future__ import annotations
 
-import time
-from itertools import product
+from typing import Any
 
 import pytest
 
-from api import queries_events
+from api import queries_features
 from api.event_filters import EventFilter
-from api.traffic_figures import TrafficFigures
+from api.event_pages import events
 from infra.store import Store
-from schemas.enums import AnomalyType, Severity
-from schemas.honeypots import HoneypotType
-from schemas.verdicts import ANOMALY_SCORES
-from tests.api.classifications import insert_verdicts, verdict_values
-from tests.api.events import listed, mapped
-from tests.api.feed import anomaly_values, insert_anomalies
-from tests.api.flows import insert_packets, packet_values
-from tests.api.stack import ORIGIN_NS, Running, S, insert_stored_capture
-from tests.api.test_routers_honeypots import insert_lines
+from schemas.enums import Threat
+from tests.api.events import Traffic, insert_traffic
 
 
-@pytest.fixture
-def judged(store: Store) -> str:
-    """Three one-packet flows in window 0: of 10.0.0.1, of 10.0.0.5 and of an IPv6 host, the classifier at rest."""
-    capture_id = insert_stored_capture(store)
-    insert_packets(
-        store,
-        packet_values(capture_id, 1, 1, 2),
-        packet_values(capture_id, 2, 5, 2),
-        packet_values(capture_id, 3, 1, 2, src_ip=bytes(15) + b"\7", dst_ip=bytes(15) + b"\x08"),
-    )
-    quiet = {"class_name": "BENIGN", "attack_probability": 0.1, "new_fwd_packets": 1, "window_id": 0}
-    verdicts = [
-        verdict_values(capture_id, 0, first_frame=1, since_frame=1, last_frame=1, **quiet),
-        verdict_values(
-            capture_id, 0, flow_id=7, src_ip=mapped(5), dst_ip=mapped(2), src_port=443, dst_port=40_000,
-            first_frame=2, since_frame=2, last_frame=2, **quiet,
-        ),
-        verdict_values(
-            capture_id, 0, flow_id=8, src_ip=bytes(15) + b"\7", dst_ip=bytes(15) + b"\x08",
-            first_frame=3, since_frame=3, last_frame=3, **quiet,
-        ),
-    ]  # fmt: skip
-    insert_verdicts(store, *verdicts)
-    return capture_id
+@pytest.fixture(scope="module")
+def traffic(module_store: Store) -> Traffic:
+    return insert_traffic(module_store, 100)
 
 
-def test_anomalies_raise_the_packets_of_their_source_in_their_window_by_type_and_severity(store: Store) -> None:
-    capture_id = insert_stored_capture(store)
-    kinds = list(product(AnomalyType, Severity))
-    for number, (kind, severity) in enumerate(kinds):
-        at = {"start_ns": ORIGIN_NS + number * 10 * S, "end_ns": ORIGIN_NS + number * 10 * S, "window_id": number}
-        insert_packets(
-            store, packet_values(capture_id, number + 1, 1, 2, ts_ns=at["start_ns"], src_port=40_000 + number)
-        )
-        frames = dict.fromkeys(("first_frame", "since_frame", "last_frame"), number + 1)
-        quiet = {"class_name": "BENIGN", "attack_probability": 0.1, "new_fwd_packets": 1}
-        insert_verdicts(store, verdict_values(capture_id, number, **at, **frames, **quiet))
-        named = {"type": kind, "severity": severity, "source_ip": "10.0.0.1"}
-        insert_anomalies(store, anomaly_values(capture_id, number, **named))
-    scores = [max(10.0, ANOMALY_SCORES.get(kind, 0.0)) for kind in kinds]
-    found = list(reversed(queries_events.events(store, EventFilter(), 100)))
-    assert [event.threat_score for event in found] == pytest.approx(scores)
-    assert [event.attack_class for event in found] == [
-        kind if score >= 40 else "BENIGN" for (kind, _), score in zip(kinds, scores, strict=True)
-    ]
-    figures = TrafficFigures(store).of()
-    assert figures.threatening == sum(score >= 40 for score in scores)
-    assert figures.sources == 1
-    assert figures.by_threat[""].score_sum == pytest.approx(sum(scores))
+class Listening:
+    """The store, and the statements that were sent to it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.plans: list[str] = []
+
+    def query(self, sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str, object]]:
+        plan = self._store.query("EXPLAIN indexes = 1, actions = 1 " + sql, parameters)
+        self.plans.append("\n".join(str(row["explain"]) for row in plan))
+        return self._store.query(sql, parameters)
 
 
-def test_an_anomaly_that_names_a_flow_raises_that_flow_only(stack: Running, store: Store, judged: str) -> None:
-    named = {"type": "long_lived_conn", "severity": "high", "source_ip": "::7"}
-    insert_anomalies(store, anomaly_values(judged, 0, **named, flow_src="[::8]:443", flow_dst="[::7]:40000"))
-    scores = {event["ip"]: event["threat_score"] for event in listed(stack)}
-    assert scores == {"10.0.0.1": 10.0, "10.0.0.5": 10.0, "::7": 60.0}
-    assert [event["ip"] for event in listed(stack, threat="SUSPICIOUS")] == ["::7"]
+def plans_of(listening: Listening, table: str) -> list[str]:
+    return [plan for plan in listening.plans if f".{table})" in plan]
 
 
-def test_an_anomaly_of_another_window_changes_nothing(stack: Running, store: Store, judged: str) -> None:
-    insert_anomalies(store, anomaly_values(judged, 1, type="port_scan", severity="high", source_ip="10.0.0.5"))
-    assert {event["threat"] for event in listed(stack)} == {"BENIGN"}
+@pytest.mark.parametrize("threat", [None, *Threat])
+def test_a_page_is_read_in_the_order_of_the_key_and_its_records_by_key_and_ends(
+    module_store: Store, traffic: Traffic, threat: Threat | None
+) -> None:
+    listening: Any = Listening(module_store)
+    assert events(listening, EventFilter(threat=threat, given={"capture_id": traffic.capture_id}), 5)
+    pages, records = plans_of(listening, "packet_logs"), plans_of(listening, "packet_verdicts")
+    assert pages
+    assert records
+    for plan in pages:
+        assert "InReverseOrder" in plan
+        assert {"capture_id", "ts_ns"} <= key_of(plan)
+    for plan in records:
+        assert {"capture_id", "end_ns"} <= key_of(plan)
+        assert threat in (Threat.SUSPICIOUS, Threat.MALICIOUS) or "by_src_ip" in plan
 
 
-def test_an_empty_store_has_no_events(stack: Running) -> None:
-    assert listed(stack) == []
-    assert listed(stack, threat="MALICIOUS") == []
-    assert stack.http.get("/analyze-traffic").json() == {"status": "success", "count": 0, "data": []}
-    stats = stack.http.get("/api/stats").json()
-    assert {name: stats[name] for name in ("totalEvents", "uniqueIPs", "activeHoneypots", "criticalAlerts")} == {
-        "totalEvents": 0, "uniqueIPs": 0, "activeHoneypots": 0, "criticalAlerts": 0,
-    }  # fmt: skip
+def key_of(plan: str) -> set[str]:
+    """Return the columns of the primary key that a plan narrows the table down by."""
+    lines = plan[plan.index("PrimaryKey") :].partition("Keys:")[2].partition("Condition")[0]
+    return set(lines.split())
 
 
-def test_honeypots_that_were_heard_from_today_are_active(stack: Running, store: Store) -> None:
-    insert_lines(store, HoneypotType.SSH, {"log_id": 1, "ts_ns": time.time_ns()})
-    insert_lines(store, HoneypotType.FTP, {"log_id": 2, "ts_ns": ORIGIN_NS})
-    assert stack.http.get("/api/stats").json()["activeHoneypots"] == 1
+def test_features_are_read_by_key_and_events_by_the_index_of_their_batches(
+    module_store: Store, traffic: Traffic
+) -> None:
+    listening: Any = Listening(module_store)
+    assert queries_features.look_backs(listening, [traffic.known[50].event_id])
+    asked, everything = plans_of(listening, "packet_logs")
+    assert "Name: batch" in asked
+    assert "by_src_ip" in everything
+    assert everything.count("PrimaryKey") >= 2
+    assert {"capture_id", "ts_ns"} <= key_of(everything)

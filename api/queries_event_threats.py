@@ -1,0 +1,143 @@
+"""SQL of the events of one threat: from the newest records that have it to their packets.
+
+Every packet is not later than the record that counts it (``end_ns``), and the record ends within ``REACH_NS`` of it. So
+the newest records down to one that ends at ``b`` have every packet that is later than ``b``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv6Address
+
+from api.event_filters import EventFilter
+from api.queries_events import MAX_PAGE, EventRow, EventsBehind, Stretch, event_row, packets
+from api.record_verdicts import RECORD_COLUMNS, Record, RecordsByFlow, flow_values, judged
+from api.threat_anomalies import ThreatAnomaly, threat_anomalies
+from infra.store import Store
+from schemas.enums import Threat
+from schemas.verdicts import MALICIOUS_FROM, REACH_NS, SUSPICIOUS_FROM, threat_of
+
+SPARE = 4
+"""Records are taken for so many times the packets that are missing: not all of them lie behind ``b`` or fit."""
+
+GROWTH = 8
+MAX_RECORDS = 1 << 13
+"""So much more is tried each time a page does not become full, and most records in one go (unless all end too late)."""
+
+_RECORDS = f"""
+SELECT {RECORD_COLUMNS} FROM packet_verdicts
+WHERE capture_id = {{captures:String}} AND end_ns >= {{from_ns:Int64}} AND end_ns <= {{to_ns:Int64}} + {REACH_NS}
+  AND start_ns <= {{to_ns:Int64}} AND (<threat>) AND <wanted>
+ORDER BY end_ns DESC LIMIT {{limit:UInt32}}
+"""  # noqa: S608 - our own text
+
+# A filter of packets as one of records, which may let more through: either end may have sent the packet, and fragments,
+# which have no ports, may have some where their packets begin.
+_CONDITIONS = {
+    "source_ip": "(src_ip = toIPv6({source_ip:String}) OR dst_ip = toIPv6({source_ip:String}))",
+    "destination_ip": "(src_ip = toIPv6({destination_ip:String}) OR dst_ip = toIPv6({destination_ip:String}))",
+    "port": "(src_port = {port:UInt16} OR dst_port = {port:UInt16} OR (src_port = 0 AND dst_port = 0))",
+    "protocols": "protocol IN {protocols:Array(UInt8)}",
+}
+
+_SCORE = "100 * toFloat64(attack_probability)"
+_OF_CLASSIFIER = {
+    Threat.SUSPICIOUS: f"{_SCORE} >= {SUSPICIOUS_FROM} AND {_SCORE} < {MALICIOUS_FROM}",
+    Threat.MALICIOUS: f"{_SCORE} >= {MALICIOUS_FROM}",
+}
+_RAISED = """
+OR (window_id IN {windows:Array(UInt32)}
+    AND (src_ip IN {sources:Array(IPv6)} OR (src_ip IN {ends:Array(IPv6)} AND dst_ip IN {ends:Array(IPv6)})))
+"""
+
+_OF_FLOWS = """(src_ip, dst_ip) IN {pairs:Array(Tuple(IPv6, IPv6))}
+  AND (src_ip, dst_ip, if(fragment = 0, src_port, 0), if(fragment = 0, dst_port, 0))
+      IN {flows:Array(Tuple(IPv6, IPv6, UInt16, UInt16))} AND ts_ns > {after_ns:Int64} AND ts_ns <= {until_ns:Int64}"""
+
+
+def threats_of(store: Store, wanted: EventFilter, capture: Stretch, behind: EventsBehind, limit: int) -> list[EventRow]:
+    """Return the newest events of a capture that are taken for the threat wanted and that the filters let through.
+
+    Parameters
+    ----------
+    capture : Stretch
+        One capture.
+    """
+    anomalies = threat_anomalies(store, capture.captures)
+    from_ns = max(wanted.times.from_ns, capture.first_ns)
+    until_ns = min(wanted.times.to_ns - 1, behind.ts_ns, capture.last_ns)
+    found: list[EventRow] = []
+    size, spare = 2 * limit, SPARE
+    while until_ns >= from_ns and len(found) < limit:
+        records, after_ns = _records(store, wanted, capture, anomalies, (from_ns, until_ns), size)
+        chosen, chosen_after_ns = _enough(records, after_ns, spare * (limit - len(found)))
+        if chosen_after_ns < until_ns:
+            records, after_ns = chosen, chosen_after_ns
+        if after_ns < until_ns:
+            found += _packets_of(store, wanted, capture, behind, records, (after_ns, until_ns), limit - len(found))
+            until_ns, size, spare = after_ns, max(size, min(size * GROWTH, MAX_RECORDS)), spare * GROWTH
+        else:
+            size *= GROWTH
+    return found
+
+
+def _records(
+    store: Store,
+    wanted: EventFilter,
+    capture: Stretch,
+    anomalies: Sequence[ThreatAnomaly],
+    times: tuple[int, int],
+    limit: int,
+) -> tuple[list[Record], int]:
+    """Return the newest records with a threat, newest first, and the time behind which no packet of another one is."""
+    raising = [one for one in anomalies if threat_of(one.score) == wanted.threat]
+    ends = {address for one in raising for address, _ in one.ends}
+    values = {
+        "captures": capture.captures[0],
+        "from_ns": times[0],
+        "to_ns": times[1],
+        "limit": limit,
+        "windows": sorted({one.window_id for one in raising}),
+        "sources": [str(IPv6Address(one)) for one in sorted({one.source for one in raising if one.source is not None})],
+        "ends": [str(IPv6Address(address)) for address in sorted(ends)],
+    }
+    threat = _OF_CLASSIFIER[wanted.threat or Threat.MALICIOUS] + (_RAISED if raising else "")
+    filters = " AND ".join(_CONDITIONS[name] for name in wanted.given if name != "capture_id") or "1"
+    sql = _RECORDS.replace("<threat>", threat).replace("<wanted>", filters)
+    rows = store.query(sql, {**wanted.given, **values})
+    after_ns = times[0] - 1 if len(rows) < limit else int(str(rows[-1]["end_ns"]))
+    return [record for record in judged(store, rows, anomalies) if record.verdict.threat == wanted.threat], after_ns
+
+
+def _enough(records: list[Record], after_ns: int, count: int) -> tuple[list[Record], int]:
+    """Return the newest records that have so many packets, and the time as of ``_records``."""
+    for at, record in enumerate(records):
+        if count <= 0:
+            return records[:at], max(after_ns, record.end_ns)
+        count -= record.packets
+    return records, after_ns
+
+
+def _packets_of(
+    store: Store,
+    wanted: EventFilter,
+    capture: Stretch,
+    behind: EventsBehind,
+    records: list[Record],
+    times: tuple[int, int],
+    limit: int,
+) -> list[EventRow]:
+    """Return the newest packets that records count, later than the first time and not later than the second."""
+    if not records:
+        return []
+    by_flow = RecordsByFlow(records)
+    condition = {_OF_FLOWS: {**flow_values({one.key for one in records}), "after_ns": times[0], "until_ns": times[1]}}
+    found: list[EventRow] = []
+    size = 2 * limit
+    while True:
+        page = packets(store, wanted, capture, behind, size, condition)
+        found += [event for event in (event_row(packet, by_flow) for packet in page) if event.is_judged]
+        if len(page) < size or len(found) >= limit:
+            return found[:limit]
+        behind = EventsBehind(int(str(page[-1]["ts_ns"])), int(str(page[-1]["event_id"])))
+        size = max(size, min(size * GROWTH, MAX_PAGE))

@@ -1,0 +1,157 @@
+"""Records of flows and the verdicts on them, to be looked up by packet."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from api.queries_export import address_text
+from api.threat_anomalies import ThreatAnomaly, address_number, raised_by, threat_anomalies
+from infra.store import Store
+from schemas.verdicts import REACH_NS, Verdict, verdict_of
+
+FlowKey = tuple[str, int, int, frozenset[tuple[str, int]]]
+"""Capture, protocol, VLAN and both ends: what the packets and the records of a flow have in common."""
+
+RECORD_COLUMNS = ", ".join(
+    (
+        *("capture_id", "flow_id", "window_id", "end_ns", "since_frame", "last_frame", "protocol", "vlan"),
+        *(f"{address_text(f'packet_verdicts.{name}')} AS {name}_text" for name in ("src_ip", "dst_ip")),
+        *("src_port", "dst_port", "new_fwd_packets + new_bwd_packets AS packets", "class_name", "attack_probability"),
+    )
+)
+
+_RECORDS_OF = f"""
+SELECT {RECORD_COLUMNS} FROM packet_verdicts
+WHERE capture_id IN {{captures:Array(String)}}
+  AND end_ns >= {{first_ns:Int64}} AND end_ns < {{last_ns:Int64}} + {REACH_NS}
+  AND (src_ip, dst_ip) IN {{pairs:Array(Tuple(IPv6, IPv6))}}
+  AND (src_ip, dst_ip, src_port, dst_port) IN {{flows:Array(Tuple(IPv6, IPv6, UInt16, UInt16))}}
+"""  # noqa: S608 - our own text
+
+
+@dataclass(frozen=True)
+class Record:
+    """A flow record: which packets are new in it, and the verdict on them.
+
+    Parameters
+    ----------
+    key : FlowKey
+    flow_id : int
+    src, dst : tuple of str and int
+        Who began the flow, and with whom.
+    end_ns : int
+        Newest time of its packets.
+    packets : int
+        That are new in it.
+    since_frame, last_frame : int
+        Numbers between which they are.
+    verdict : Verdict
+    """
+
+    key: FlowKey
+    flow_id: int
+    src: tuple[str, int]
+    dst: tuple[str, int]
+    end_ns: int
+    packets: int
+    since_frame: int
+    last_frame: int
+    verdict: Verdict
+
+
+class RecordsByFlow:
+    """Records in order, to find the one that counts a packet: the first that ends with it or later.
+
+    Parameters
+    ----------
+    records : iterable of Record
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._of: dict[FlowKey, list[Record]] = defaultdict(list)
+        for record in records:
+            self._of[record.key].append(record)
+        for of_flow in self._of.values():
+            of_flow.sort(key=lambda record: record.last_frame)
+
+    def of(self, key: FlowKey, frame: int) -> Record | None:
+        """Return the record that counts a packet, if there is one."""
+        of_flow = self._of.get(key, [])
+        at = bisect_left(of_flow, frame, key=lambda record: record.last_frame)
+        return of_flow[at] if at < len(of_flow) and of_flow[at].since_frame <= frame else None
+
+
+def records_of(store: Store, keys: set[FlowKey], first_ns: int, last_ns: int) -> RecordsByFlow:
+    """Return the records that may count packets of some flows from ``first_ns`` to ``last_ns``."""
+    if not keys:
+        return RecordsByFlow(())
+    values = {
+        "captures": sorted({key[0] for key in keys}),
+        "first_ns": first_ns,
+        "last_ns": last_ns + 1,
+        **flow_values(keys),
+    }
+    return RecordsByFlow(judged(store, store.query(_RECORDS_OF, values)))
+
+
+def flow_values(keys: Iterable[FlowKey]) -> dict[str, object]:
+    """Return the parameters ``pairs`` and ``flows`` that name the flows, from either end."""
+    ends = [(*key[3], *key[3])[:2] for key in keys]  # a flow may have one end only
+    both = {*ends, *((b, a) for a, b in ends)}
+    return {
+        "pairs": sorted({(a[0], b[0]) for a, b in both}),
+        "flows": sorted((a[0], b[0], a[1], b[1]) for a, b in both),
+    }
+
+
+def judged(
+    store: Store, rows: Sequence[Mapping[str, object]], known: Sequence[ThreatAnomaly] | None = None
+) -> list[Record]:
+    """Return records with the verdicts on them.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        With ``RECORD_COLUMNS``.
+    known : sequence of ThreatAnomaly, optional
+        Those of the windows concerned; looked up unless given.
+    """
+    if known is None and rows:
+        windows = {int(str(row["window_id"])) for row in rows}
+        known = threat_anomalies(
+            store,
+            {str(row["capture_id"]) for row in rows},
+            "window_id IN {windows:Array(UInt32)}",
+            {"windows": sorted(windows)},
+        )
+    by_window: dict[tuple[str, int], list[ThreatAnomaly]] = defaultdict(list)
+    for one in known or ():
+        by_window[one.capture_id, one.window_id].append(one)
+    return [_record(row, by_window) for row in rows]
+
+
+def _record(row: Mapping[str, object], by_window: Mapping[tuple[str, int], Sequence[ThreatAnomaly]]) -> Record:
+    capture_id, numbers = str(row["capture_id"]), {name: int(str(row[name])) for name in _NUMBERS}
+    src, dst = (str(row["src_ip_text"]), numbers["src_port"]), (str(row["dst_ip_text"]), numbers["dst_port"])
+    named = by_window.get((capture_id, numbers["window_id"]))
+    raised = raised_by(named, *((address_number(text), port) for text, port in (src, dst))) if named else []
+    return Record(
+        key=(capture_id, numbers["protocol"], numbers["vlan"], frozenset((src, dst))),
+        flow_id=numbers["flow_id"],
+        src=src,
+        dst=dst,
+        end_ns=numbers["end_ns"],
+        packets=numbers["packets"],
+        since_frame=numbers["since_frame"],
+        last_frame=numbers["last_frame"],
+        verdict=verdict_of(float(str(row["attack_probability"])), str(row["class_name"]), raised),
+    )
+
+
+_NUMBERS = (
+    *("flow_id", "window_id", "end_ns", "since_frame", "last_frame", "protocol", "vlan", "src_port", "dst_port"),
+    "packets",
+)
