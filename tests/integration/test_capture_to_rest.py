@@ -94,7 +94,7 @@ def test_the_ledger_balances_to_zero(stack: Stack, computed: dict[str, Any]) -> 
     assert ledger["is_balanced"]
     assert ledger["difference"] == 0
     assert {hop["hop"] for hop in ledger["hops"]} == {
-        *("read", "decode", "produce", "windows", "merge", "store", "analysis", "flows"),
+        *("read", "decode", "produce", "windows", "merge", "store", "analysis", "flows", "classifications"),
     }
     assert {hop["packets_out"] for hop in ledger["hops"]} == {computed["packets"]}
 

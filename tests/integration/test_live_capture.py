@@ -87,10 +87,20 @@ def pages(stack: Stack, path: str, name: str, **parameters: Any) -> Iterator[dic
 
 
 def flows_by_id(stack: Stack, capture_id: str) -> dict[str, dict[str, Any]]:
-    """Return the flows of a capture, without what names the run."""
-    named = ("flow_id", "capture_id", "window_id", "version")
+    """Return the flows of a capture with their verdicts, without what names the run."""
+    named = ("flow_id", "capture_id", "window_id", "version", "classification")
     flows = pages(stack, "/api/flows/", "flows", capture=capture_id)
-    return {flow["flow_id"]: {key: value for key, value in flow.items() if key not in named} for flow in flows}
+    return {
+        flow["flow_id"]: {key: value for key, value in flow.items() if key not in named}
+        | {"verdict": verdict_of(flow["classification"])}
+        for flow in flows
+    }
+
+
+def verdict_of(said: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a model said, without the reasons: which verdicts of a message have some depends on the message."""
+    # Sums of a pass are rounded by how many rows it has.
+    return said["class_name"], said["is_uncertain"], round(said["confidence"], 4), round(said["attack_probability"], 4)
 
 
 def anomalies_of(stack: Stack, capture_id: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:
