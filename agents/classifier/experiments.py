@@ -90,8 +90,8 @@ class Questions:
     """
 
     fraction: float = 0.7
-    other_fractions: tuple[float, ...] = (0.4, 0.5, 0.6)
-    n_seeds: int = 5
+    other_fractions: tuple[float, ...] = (0.4,)
+    n_seeds: int = 2
     ablates: bool = True
     unseen: LabelledFlows | None = None
 

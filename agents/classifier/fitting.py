@@ -87,7 +87,7 @@ def select(flows: LabelledFlows, plan: TrainingPlan, device: str, progress: Prog
     """Train on the older flows until those set aside are named no better; see ``fit``."""
     is_older = earlier(flows, SELECTION_FRACTION)
     older, newer = flows.of(is_older), flows.of(~is_older)
-    scaler = Scaler.fit(older.features)
+    scaler = Scaler.fit(older.features, _weights(older, plan))
     agent = Agent(scaler.apply(older.features), strata(older.labels, older.sources), plan, device)
     states = without(scaler.apply(newer.features), plan.ignored)
     history: list[Epoch] = []
@@ -116,7 +116,7 @@ def _judged(values: npt.NDArray[np.float32], flows: LabelledFlows, plan: Trainin
 
 
 def _weights(flows: LabelledFlows, plan: TrainingPlan) -> npt.NDArray[np.float64]:
-    """Return how much each flow counts for the calibration: sources by their shares, flows of a source alike."""
+    """Return how much each flow counts for scaler and calibration: sources by their shares, flows of a source alike."""
     counts = np.bincount(flows.sources, minlength=2)
     weights: npt.NDArray[np.float64] = np.array([1 - plan.own_share, plan.own_share]) / np.maximum(1, counts)
     return weights[flows.sources]
@@ -126,7 +126,7 @@ def fit_selected(
     flows: LabelledFlows, plan: TrainingPlan, selection: Selection, device: str, progress: Progress
 ) -> Fitted:
     """Train on all of the flows for the selected number of epochs; see ``fit``."""
-    scaler = Scaler.fit(flows.features)
+    scaler = Scaler.fit(flows.features, _weights(flows, plan))
     agent = Agent(scaler.apply(flows.features), strata(flows.labels, flows.sources), plan, device)
     history = []
     for _ in range(selection.n_epochs):

@@ -11,8 +11,14 @@ import numpy.typing as npt
 
 from streams.packets import Packets
 
-SHORTEST_NS, LONGEST_NS = 20_000, 250_000_000
-"""Bounds of how long an answer takes on the way: a cable, and a satellite's or a bad radio's quarter of a second."""
+SHORTEST_NS, LONGEST_NS = 3_000, 250_000_000
+"""Bounds of how long an answer takes on the way: in a machine, and a satellite's or a bad radio's quarter second."""
+
+NEAR_NS, NEAR_SHARE = 25_000, 0.4
+"""Of the pairs of hosts, so many are as near each other as a cable both ways: where most of what attacks can be."""
+
+LEAST_DELAY = 0.02
+"""Least share that is left, between near hosts, of the time that the hosts themselves took."""
 
 SPREAD = 0.1
 """Standard deviation of the logarithm by which times on one link differ."""
@@ -62,10 +68,16 @@ def _answers(
     """Return other times for answers (n,), each of them on its way (n,)."""
     ways, number = np.unique(way, return_inverse=True)
     before = np.array([np.percentile(gaps[number == one], LINK_SHARE) for one in range(len(ways))])
-    # Hosts that were near may come to be far and the other way round; short links are as likely as long ones.
-    after = np.exp(chance.uniform(np.log(SHORTEST_NS), np.log(LONGEST_NS), len(ways)))
+    # Hosts that were near may come to be far and the other way round; of the others, short links are as likely as long.
+    pairs, of_pair = np.unique(ways // 2, return_inverse=True)
+    is_near = chance.random(len(pairs))[of_pair] < NEAR_SHARE
+    longest = np.where(is_near, NEAR_NS, LONGEST_NS)
+    after = np.exp(chance.uniform(np.log(SHORTEST_NS), np.log(longest)))
     drawn = after[number] * np.exp(chance.normal(0, SPREAD, len(gaps)))
-    moved: npt.NDArray[np.int64] = (np.maximum(gaps - before[number], 0) + drawn).astype(np.int64)
+    # A busy recording machine made its hosts slower than quiet ones are; between near ones that is what counts.
+    quietness = np.where(is_near, chance.uniform(LEAST_DELAY, 1, len(pairs))[of_pair], 1.0)
+    delays = np.maximum(gaps - before[number], 0) * quietness[number]
+    moved: npt.NDArray[np.int64] = (delays + drawn).astype(np.int64)
     return moved
 
 

@@ -28,11 +28,11 @@ class Scaler:
     scale: npt.NDArray[np.float32]
 
     @classmethod
-    def fit(cls, features: npt.NDArray[np.float32]) -> Scaler:
-        """Learn mean and scale from features (n_flows, 78)."""
-        logs = _logs(features)
-        mean = logs.mean(axis=0, dtype=np.float64)
-        scale = logs.std(axis=0, dtype=np.float64) + LEAST_SCALE
+    def fit(cls, features: npt.NDArray[np.float32], weights: npt.NDArray[np.float64] | None = None) -> Scaler:
+        """Learn mean and scale from features (n_flows, 78), flows by their weights (n_flows,), alike unless given."""
+        logs = _logs(features).astype(np.float64)
+        mean = np.average(logs, axis=0, weights=weights)
+        scale = np.sqrt(np.average((logs - mean) ** 2, axis=0, weights=weights)) + LEAST_SCALE
         return cls(mean.astype(np.float32), scale.astype(np.float32))
 
     def apply(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

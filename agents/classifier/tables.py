@@ -32,8 +32,8 @@ class FlowTable:
     Parameters
     ----------
     features : array (n_flows, 78) of float64
-    labels, tools : list of str
-        As they stand in the file; a tool is empty where the file has none.
+    labels, tools, captures : list of str
+        As they stand in the file; a tool is empty where the file has none, a capture is the file's name then.
     times_us : array (n_flows,) of int64
     is_final : array (n_flows,) of bool
         Whether it is a flow's last record.
@@ -44,6 +44,7 @@ class FlowTable:
     features: npt.NDArray[np.float64]
     labels: list[str]
     tools: list[str]
+    captures: list[str]
     times_us: npt.NDArray[np.int64]
     is_final: npt.NDArray[np.bool_]
     is_own: bool
@@ -71,21 +72,26 @@ def read_table(path: Path, rows: Sequence[LabelRow] | None = None) -> FlowTable:
     if label is None:
         raise FlowFileError(f"{path.name} has no column Label.")
     labels = _texts(table.column(header.index(label)))
-    return _own(table, header, labels) if "features" in header else _published(table, header, labels)
+    if "features" in header:
+        return _own(table, header, labels, path.name)
+    return _published(table, header, labels, path.name)
 
 
-def _published(table: pa.Table, header: list[str], labels: list[str]) -> FlowTable:
+def _published(table: pa.Table, header: list[str], labels: list[str], name: str) -> FlowTable:
     matrix = np.empty((table.num_rows, N_FEATURES), np.float64)
     for index, position in enumerate(feature_positions(table.column_names)):
         matrix[:, index] = _numbers(table.column(position))
     times = _times(table.column(header.index("timestamp"))) if "timestamp" in header else np.arange(len(labels))
-    return FlowTable(matrix, labels, [""] * len(labels), times, np.ones(len(labels), np.bool_), is_own=False)
+    n_flows = len(labels)
+    is_final = np.ones(n_flows, np.bool_)
+    return FlowTable(matrix, labels, [""] * n_flows, [name] * n_flows, times, is_final, is_own=False)
 
 
-def _own(table: pa.Table, header: list[str], labels: list[str]) -> FlowTable:
+def _own(table: pa.Table, header: list[str], labels: list[str], name: str) -> FlowTable:
     """Read records of our own flow meter: ``spanwatch export flows``, with a column that says what they are."""
     n_flows = table.num_rows
     tools = _texts(table.column(header.index("tool"))) if "tool" in header else [""] * n_flows
+    captures = _texts(table.column(header.index("capture"))) if "capture" in header else [name] * n_flows
     times = np.arange(n_flows, dtype=np.int64)
     if "start_ns" in header:
         times = np.asarray(table.column(header.index("start_ns")).cast(pa.int64()).to_numpy(), np.int64) // 1000
@@ -93,7 +99,7 @@ def _own(table: pa.Table, header: list[str], labels: list[str]) -> FlowTable:
     if "end_reason" in header:
         is_final = np.array([text != FlowEnd.INTERIM for text in _texts(table.column(header.index("end_reason")))])
     features = _vectors(table.column(header.index("features")))
-    return FlowTable(features, labels, tools, times, is_final.astype(np.bool_), is_own=True)
+    return FlowTable(features, labels, tools, captures, times, is_final.astype(np.bool_), is_own=True)
 
 
 def _vectors(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:

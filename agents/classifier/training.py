@@ -68,19 +68,19 @@ class TrainingPlan:
         Features that are held at their mean, to learn what a model owes to them.
     """
 
-    epochs: int = 30
+    epochs: int = 36
     patience: int = 8
     batch: int = 256
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
-    noise: float = 0.05
-    own_noise: float = 0.01
+    noise: float = 0.08
+    own_noise: float = 0.02
     port_mixing: float = 0.3
     class_power: float = 0.65
     most_weight: float = 200.0
-    benign_weight: float = 8.0
-    own_share: float = 0.4
-    own_benign_weight: float = 2.0
+    benign_weight: float = 12.0
+    own_share: float = 0.3
+    own_benign_weight: float = 8.0
     false_alarm_reward: float = -1.5
     huber_delta: float = 0.3
     gamma: float = 0.0
