@@ -23,7 +23,7 @@ from tests.integration.stack import Stack, running_stack, until
 
 PACKETS = 400_000
 
-KILLS = int(os.environ.get("SPANWATCH_KILLS", "2"))
+KILLS = int(os.environ.get("SPANWATCH_KILLS", "1"))
 """Kills at random moments of one capture; a bar of the project is 30."""
 
 BETWEEN_KILLS_S = 12.0

@@ -341,7 +341,7 @@ damaged_frame = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 @given(
     frames=st.lists(damaged_frame, min_size=1, max_size=8),
     link_type=st.sampled_from(LINK_TYPES),

@@ -241,7 +241,7 @@ def test_reading_stops_at_a_corrupt_pcapng_block(write: Callable[[bytes], Path],
     assert reason in told
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
 @given(
     data=st.data(),
     content=st.sampled_from(

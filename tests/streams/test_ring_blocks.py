@@ -73,7 +73,7 @@ frames = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.lists(frames, max_size=8), min_size=1, max_size=4), st.integers(0, 3), st.integers(90, 95))
 @example([[Seen(bytes(range(14)), 14, 1, 2, (0, 0xE02A))]], 0, 14)
 def test_every_frame_of_the_blocks_comes_out_as_it_was_on_the_wire(

@@ -26,7 +26,7 @@ def many_flows(flows: int) -> Packets:
     return packets([row(src_port=1024 + number) for number in range(flows)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(captures(), st.sampled_from([0.5, 0.25, 1 / 16]))
 def test_a_flow_is_kept_whole_or_not_at_all(capture: Packets, rate: float) -> None:
     frames = set(kept_flows(capture, rate).frame.tolist())
