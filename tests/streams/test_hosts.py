@@ -31,6 +31,7 @@ def test_groups_are_multicast_and_the_broadcast_address() -> None:
         sent_bytes=nothing,
         received_bytes=nothing,
         conversations=nothing,
+        has_ip=np.ones(len(numbers), np.bool_),
         ends=np.zeros((2, 0), np.int64),
     )
     assert hosts.is_group.tolist() == [True, True, True, False, False, False, True, False, False]
