@@ -9,6 +9,7 @@ from pydantic.config import JsonDict
 
 from api.answers import example
 from api.classification_rows import ClassEventRow, VerdictRow
+from api.flow_rows import hex_id
 from api.window_answers import NS_PER_S, Count
 from schemas.classifications import BENIGN_NAME
 from schemas.enums import FlowEnd, ModelRole
@@ -157,7 +158,7 @@ class ClassificationAnswer(FlowVerdictAnswer):
             {
                 **said_by(row),
                 **{name: getattr(row, name) for name in same},
-                "flow_id": f"{row.flow_id:016x}",
+                "flow_id": hex_id(row.flow_id),
                 "start": row.start_ns / NS_PER_S,
                 "end": row.end_ns / NS_PER_S,
                 "source_ip": row.src_ip,
@@ -223,5 +224,5 @@ class ClassificationEvent(BaseModel):
             last_seen=row.last_seen_ns / NS_PER_S,
             top_sources=row.top_sources,
             top_destinations=row.top_destinations,
-            flow_ids=[f"{flow_id:016x}" for flow_id in row.flow_ids],
+            flow_ids=[hex_id(flow_id) for flow_id in row.flow_ids],
         )

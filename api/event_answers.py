@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.config import JsonDict
 
 from api.answers import example
-from api.flow_answers import hex_id
+from api.flow_rows import hex_id
 from api.queries_events import EventRow
 from api.traffic_figures import Figures
 from infra.countries import country_of

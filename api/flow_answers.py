@@ -10,7 +10,7 @@ from pydantic.config import JsonDict
 from api.answers import example
 from api.classification_answers import VERDICT_EXAMPLE, EarlierVerdictAnswer, FlowVerdictAnswer
 from api.classification_rows import FlowVerdicts, VerdictRow
-from api.flow_rows import FlowDetailRow, FlowRow, PacketRow
+from api.flow_rows import FlowDetailRow, FlowRow, PacketRow, hex_id
 from api.window_answers import NS_PER_S, Count
 from schemas.enums import FlowEnd, Fragment
 from schemas.flows import FEATURE_NAMES
@@ -89,11 +89,6 @@ class FlowAnswer(BaseModel):
     def of(cls, row: FlowRow, verdict: VerdictRow | None) -> Self:
         """Return the answer for a row of the store and the verdict on it."""
         return cls.model_validate({**fields_of(row), "classification": verdict and FlowVerdictAnswer.of(verdict)})
-
-
-def hex_id(number: int) -> str:
-    """Return an id of 64 bits as answers show it."""
-    return f"{number:016x}"
 
 
 def fields_of(row: FlowRow) -> dict[str, object]:

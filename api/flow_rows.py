@@ -7,6 +7,11 @@ from pydantic import BaseModel, ConfigDict
 from schemas.enums import FlowEnd
 
 
+def hex_id(number: int) -> str:
+    """Return an id of 64 bits as answers show it."""
+    return f"{number:016x}"
+
+
 class FlowRow(BaseModel):
     """The record of a flow without its features; see ``schemas.flows.FLOW_COLUMNS``. Addresses are texts."""
 

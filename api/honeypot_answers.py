@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 
 from api.answers import example
 from api.errors import iso_of
-from api.flow_answers import hex_id
+from api.flow_rows import hex_id
 from api.honeypot_rows import DeadLetterRow, HoneypotLogRow, HoneypotRow
 from api.window_answers import NS_PER_S, Count
 from schemas.honeypots import HoneypotType, LogAction

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from api.classification_filters import VerdictFilter
 from api.classification_rows import ClassRow, FlowVerdicts, VerdictRow
+from api.flow_lists import FlowOrder, FlowOrders, FlowsBehind
 from api.flow_rows import FlowRow
 from api.queries_export import address_text
 from api.rows import Count
@@ -28,21 +28,16 @@ _ROW = ", ".join((*_COLUMNS, *(f"{address_text(f'c.{name}')} AS {name}" for name
 IS_ATTACK = "(class_name != 'BENIGN' AND NOT is_uncertain)"
 """What makes a verdict name an attack."""
 
-ORDERS: dict[str, tuple[str, str]] = {
-    "newest": ("start_ns", "DESC"),
-    "oldest": ("start_ns", "ASC"),
-    "confidence": ("toInt64(confidence * 1e9)", "DESC"),
-    "attack_probability": ("toInt64(attack_probability * 1e9)", "DESC"),
-    "packets": ("toInt64(fwd_packets + bwd_packets)", "DESC"),
-}
-"""What a list may be ordered by: the number, and in which direction."""
-
-_LIST = """
-SELECT {row}, {number} AS order_number FROM classifications AS c FINAL
-WHERE {wanted} AND {behind}
-ORDER BY order_number {direction}, flow_id {direction}
-LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}
-"""
+ORDERS = FlowOrders(
+    {
+        "newest": FlowOrder("v", "start_ns"),
+        "oldest": FlowOrder("u", "start_ns", "ASC"),
+        "confidence": FlowOrder("c", "toInt64(confidence * 1e9)"),
+        "attack_probability": FlowOrder("a", "toInt64(attack_probability * 1e9)"),
+        "packets": FlowOrder("q", "toInt64(fwd_packets + bwd_packets)"),
+    }
+)
+"""What a list may be ordered by."""
 
 _CONDITIONS = {
     "class_name": "class_name = {class_name:String}",
@@ -91,23 +86,6 @@ ORDER BY version
 """  # noqa: S608 - our own text
 
 
-@dataclass(frozen=True)
-class VerdictsBehind:
-    """Where a page begins.
-
-    Parameters
-    ----------
-    order : str
-        One of ``ORDERS``.
-    number, flow_id : int or None
-        Of the last verdict of the page before: what the list is ordered by, and its flow's id.
-    """
-
-    order: str
-    number: int | None = None
-    flow_id: int = 0
-
-
 def _where(wanted: VerdictFilter) -> str:
     return " AND ".join((_ALWAYS, *(_CONDITIONS[name] for name in wanted.given)))
 
@@ -118,15 +96,12 @@ def _values(capture_id: str, wanted: VerdictFilter) -> dict[str, object]:
 
 
 def verdicts(
-    store: Store, capture_id: str, wanted: VerdictFilter, behind: VerdictsBehind, limit: int, offset: int = 0
+    store: Store, capture_id: str, wanted: VerdictFilter, behind: FlowsBehind, limit: int, offset: int = 0
 ) -> list[VerdictRow]:
     """Return a page of the verdicts on a capture's flows."""
-    number, direction = ORDERS[behind.order]
-    sign = "<" if direction == "DESC" else ">"
-    condition = "1" if behind.number is None else f"({number}, flow_id) {sign} ({{last:Int64}}, {{last_id:UInt64}})"
-    sql = _LIST.format(row=_ROW, number=number, wanted=_where(wanted), behind=condition, direction=direction)
-    place = {"last": behind.number or 0, "last_id": behind.flow_id, "limit": limit, "offset": offset}
-    return [VerdictRow.model_validate(row) for row in store.query(sql, {**_values(capture_id, wanted), **place})]
+    sql = ORDERS.page_sql(_ROW, "classifications AS c FINAL", _where(wanted), behind)
+    rows = store.query(sql, {**_values(capture_id, wanted), **behind.values(limit, offset)})
+    return [VerdictRow.model_validate(row) for row in rows]
 
 
 def verdict_count(store: Store, capture_id: str, wanted: VerdictFilter) -> int:

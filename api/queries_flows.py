@@ -6,9 +6,8 @@ merged away yet. Addresses are IPv6 columns, IPv4 mapped into them; rows have th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from api.flow_filters import FlowFilter
+from api.flow_lists import FlowOrder, FlowOrders, FlowsBehind
 from api.flow_rows import FlowDetailRow, FlowRow, PacketRow
 from api.queries_export import address_text
 from api.rows import Count
@@ -25,21 +24,16 @@ _COLUMNS = (
 
 _ROW = ", ".join((*_COLUMNS, *(f"{address_text(f'f.{name}')} AS {name}" for name in ("src_ip", "dst_ip"))))
 
-ORDERS: dict[str, tuple[str, str]] = {
-    "newest": ("start_ns", "DESC"),
-    "oldest": ("start_ns", "ASC"),
-    "bytes": ("toInt64(fwd_bytes + bwd_bytes)", "DESC"),
-    "packets": ("toInt64(fwd_packets + bwd_packets)", "DESC"),
-    "duration": ("end_ns - start_ns", "DESC"),
-}
-"""What a list may be ordered by: the number, and in which direction."""
-
-_LIST = """
-SELECT {row}, {number} AS order_number FROM flows_now AS f
-WHERE {wanted} AND {behind}
-ORDER BY order_number {direction}, flow_id {direction}
-LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}
-"""
+ORDERS = FlowOrders(
+    {
+        "newest": FlowOrder("n", "start_ns"),
+        "oldest": FlowOrder("o", "start_ns", "ASC"),
+        "bytes": FlowOrder("b", "toInt64(fwd_bytes + bwd_bytes)"),
+        "packets": FlowOrder("p", "toInt64(fwd_packets + bwd_packets)"),
+        "duration": FlowOrder("d", "end_ns - start_ns"),
+    }
+)
+"""What a list may be ordered by."""
 
 _CONDITIONS = {
     "source_ip": "f.src_ip = toIPv6({source_ip:String})",
@@ -99,23 +93,6 @@ ORDER BY frame LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}
 _PACKET_COUNT = f"SELECT count() AS total FROM packet_logs AS p WHERE {_OF_FLOW}"  # noqa: S608 - our own text
 
 
-@dataclass(frozen=True)
-class FlowsBehind:
-    """Where a page begins.
-
-    Parameters
-    ----------
-    order : str
-        One of ``ORDERS``.
-    number, flow_id : int or None
-        Of the last flow of the page before: what the list is ordered by, and its id.
-    """
-
-    order: str
-    number: int | None = None
-    flow_id: int = 0
-
-
 def _where(wanted: FlowFilter) -> str:
     return " AND ".join((_IN_TIME, *(_CONDITIONS[name] for name in wanted.given)))
 
@@ -129,12 +106,9 @@ def flows(
     store: Store, capture_id: str, wanted: FlowFilter, behind: FlowsBehind, limit: int, offset: int = 0
 ) -> list[FlowRow]:
     """Return a page of a capture's flows."""
-    number, direction = ORDERS[behind.order]
-    sign = "<" if direction == "DESC" else ">"
-    condition = "1" if behind.number is None else f"({number}, flow_id) {sign} ({{last:Int64}}, {{last_id:UInt64}})"
-    sql = _LIST.format(row=_ROW, number=number, wanted=_where(wanted), behind=condition, direction=direction)
-    place = {"last": behind.number or 0, "last_id": behind.flow_id, "limit": limit, "offset": offset}
-    return [FlowRow.model_validate(row) for row in store.query(sql, {**_values(capture_id, wanted), **place})]
+    sql = ORDERS.page_sql(_ROW, "flows_now AS f", _where(wanted), behind)
+    rows = store.query(sql, {**_values(capture_id, wanted), **behind.values(limit, offset)})
+    return [FlowRow.model_validate(row) for row in rows]
 
 
 def flow_count(store: Store, capture_id: str, wanted: FlowFilter) -> int:

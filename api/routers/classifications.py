@@ -11,9 +11,8 @@ from api.classification_answers import ClassificationAnswer, ClassificationsAnsw
 from api.classification_filters import WantedVerdicts
 from api.classification_summary import VerdictsSummaryAnswer
 from api.errors import documented
-from api.pages import Page, PageCursor, page_of
+from api.pages import Page, page_of
 from api.parameters import Capture
-from api.queries_classifications import VerdictsBehind
 from api.routers.metrics import chosen_capture
 from api.services import Shared
 
@@ -23,11 +22,6 @@ VerdictOrder = Annotated[
     Literal["newest", "oldest", "confidence", "attack_probability", "packets"],
     Query(description="Which come first: those on flows that began last or first, or those with most."),
 ]
-
-_LETTERS = {"newest": "v", "oldest": "u", "confidence": "c", "attack_probability": "a", "packets": "q"}
-"""What a cursor says of the order."""
-
-_ORDERS = {letter: order for order, letter in _LETTERS.items()}
 
 
 @router.get("/", response_model=ClassificationsAnswer, responses=documented(400, 404), summary="List verdicts")
@@ -44,7 +38,7 @@ def list_classifications(
     this request. `from` and `to` let those through whose flows had a packet in between.
     """
     store = services.store
-    cursor = page.cursor("".join(_ORDERS))
+    cursor = page.cursor(queries_classifications.ORDERS.letters)
     current = chosen_capture(store, cursor.capture_id if cursor else capture)
     if current is None:
         return ClassificationsAnswer(
@@ -56,22 +50,16 @@ def list_classifications(
             next_cursor=None,
             classifications=[],
         )
-    behind = VerdictsBehind(order)
-    if cursor is not None:
-        behind = VerdictsBehind(_ORDERS[cursor.order], cursor.number, int(cursor.text or "0", 16))
+    behind = queries_classifications.ORDERS.behind(order, cursor)
     rows = queries_classifications.verdicts(store, current.capture_id, wanted, behind, page.limit + 1, page.offset)
     shown = rows[: page.limit]
-    following = None
-    if len(rows) > page.limit:
-        last, letter = shown[-1], _LETTERS[behind.order]
-        following = str(PageCursor(letter, current.capture_id, last.order_number, f"{last.flow_id:016x}"))
     return ClassificationsAnswer(
         count=len(shown),
         total=queries_classifications.verdict_count(store, current.capture_id, wanted),
         offset=page.offset,
         limit=page.limit,
         capture_id=current.capture_id,
-        next_cursor=following,
+        next_cursor=queries_classifications.ORDERS.next_cursor(behind, current.capture_id, rows, page.limit),
         classifications=[ClassificationAnswer.of(row) for row in shown],
     )
 

@@ -10,12 +10,11 @@ from fastapi import APIRouter, Depends, Path, Query
 from api import queries_classifications, queries_flows
 from api.classification_reasons import explained
 from api.errors import Refusal, documented
-from api.flow_answers import FlowAnswer, FlowDetailAnswer, FlowPacketsAnswer, FlowsAnswer, PacketAnswer, hex_id
+from api.flow_answers import FlowAnswer, FlowDetailAnswer, FlowPacketsAnswer, FlowsAnswer, PacketAnswer
 from api.flow_filters import WantedFlows
 from api.flow_rows import FlowDetailRow
 from api.pages import Page, PageCursor, page_of
 from api.parameters import Capture, CaptureIdText
-from api.queries_flows import FlowsBehind
 from api.routers.metrics import chosen_capture
 from api.services import Shared
 from infra.store import Store
@@ -30,11 +29,6 @@ FlowOrder = Annotated[
 OfCapture = Annotated[
     CaptureIdText | None, Query(description="Capture id; the newest capture that has the flow when absent.")
 ]
-
-_LETTERS = {"newest": "n", "oldest": "o", "bytes": "b", "packets": "p", "duration": "d"}
-"""What a cursor says of the order."""
-
-_ORDERS = {letter: order for order, letter in _LETTERS.items()}
 
 
 @router.get("/", response_model=FlowsAnswer, responses=documented(400, 404), summary="List flows")
@@ -51,33 +45,25 @@ def list_flows(
     this request. `from` and `to` let those through that had a packet in between.
     """
     store = services.store
-    cursor = page.cursor("".join(_ORDERS))
+    cursor = page.cursor(queries_flows.ORDERS.letters)
     current = chosen_capture(store, cursor.capture_id if cursor else capture)
     if current is None:
         return FlowsAnswer(
             count=0, total=0, offset=page.offset, limit=page.limit, capture_id=None, next_cursor=None, flows=[]
         )
-    behind = FlowsBehind(_ORDERS[cursor.order], cursor.number, _number(cursor)) if cursor else FlowsBehind(order)
+    behind = queries_flows.ORDERS.behind(order, cursor)
     rows = queries_flows.flows(store, current.capture_id, wanted, behind, page.limit + 1, page.offset)
     shown = rows[: page.limit]
     verdicts = queries_classifications.of_flows(store, shown)
-    following = None
-    if len(rows) > page.limit:
-        last, letter = shown[-1], _LETTERS[behind.order]
-        following = str(PageCursor(letter, current.capture_id, last.order_number, hex_id(last.flow_id)))
     return FlowsAnswer(
         count=len(shown),
         total=queries_flows.flow_count(store, current.capture_id, wanted),
         offset=page.offset,
         limit=page.limit,
         capture_id=current.capture_id,
-        next_cursor=following,
+        next_cursor=queries_flows.ORDERS.next_cursor(behind, current.capture_id, rows, page.limit),
         flows=[FlowAnswer.of(row, verdicts.get(row.flow_id)) for row in shown],
     )
-
-
-def _number(cursor: PageCursor) -> int:
-    return int(cursor.text or "0", 16)
 
 
 def _found(store: Store, flow_id: str, capture_id: str | None) -> FlowDetailRow:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 
 from api import queries_honeypots
 from api.errors import documented
-from api.flow_answers import hex_id
+from api.flow_rows import hex_id
 from api.honeypot_answers import (
     DeadLetterAnswer,
     DeadLettersAnswer,
