@@ -15,6 +15,7 @@ from agents.app import Event, FaustApp, Received, Stream, add_agent
 from agents.honeypots import honeypot_inserts
 from agents.merge import LEDGER_ROWS
 from agents.model_storage import ModelStorage
+from infra.arrow import repeated
 from infra.settings import Settings
 from infra.store import Store
 from schemas.analysis import RUN_SCHEMA, RunRow
@@ -54,18 +55,14 @@ def stored_batch(batch: pa.RecordBatch, capture_id: str, partition: int, offset:
     n_packets = batch.num_rows
     first = first_event_id(partition, offset)
     event_ids = pa.array(np.arange(first, first + n_packets, dtype=np.uint64))
-    columns = [_repeated(capture_id, n_packets), event_ids, *batch.columns]
+    columns = [repeated(capture_id, n_packets), event_ids, *batch.columns]
     return pa.RecordBatch.from_arrays(columns, schema=STORED_PACKET_SCHEMA)
 
 
 def stored_of_capture(batch: pa.RecordBatch, capture_id: str, schema: pa.Schema) -> pa.RecordBatch:
     """Return a batch as rows of a table whose first column says which capture it is of."""
-    columns = [_repeated(capture_id, batch.num_rows), *batch.columns]
+    columns = [repeated(capture_id, batch.num_rows), *batch.columns]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _repeated(text: str, n_rows: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, np.int8)), pa.array([text]))
 
 
 class StorageStage:

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from infra.arrow import repeated
 from infra.model_reasons import top_reasons
 from infra.model_runtime import Model
 from schemas.classes import BENIGN, CLASS_NAMES
 from schemas.classifications import CLASSIFICATION_SCHEMA, FLOW_PARTS, TOP_REASONS
 from schemas.enums import ModelRole
-from schemas.flows import N_FEATURES
+from streams.flow_rows import features_of
 
 MAX_EXPLAINED = 32
 """Verdicts of one batch that are explained: an explanation costs as much as some forty verdicts. The others are
@@ -36,13 +37,6 @@ class Judged:
 
     rows: pa.Table
     is_judged: npt.NDArray[np.bool_]
-
-
-def features_of(flows: pa.Table) -> npt.NDArray[np.float32]:
-    """Return the features of flow records (n_flows, 78), without copying them where they lie together."""
-    column = flows.column("features").combine_chunks()
-    values: npt.NDArray[np.float32] = column.flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(-1, N_FEATURES)
 
 
 def judge(flows: pa.Table, model: Model, role: ModelRole, least_confidence: float) -> Judged:
@@ -72,8 +66,8 @@ def judge(flows: pa.Table, model: Model, role: ModelRole, least_confidence: floa
         reasons = _reasons(model, features, named.classes, places)
     columns = {
         "flow_id": flows.column("flow_id"),
-        "role": _repeated(role.value, flows.num_rows),
-        "model": _repeated(model.facts.fingerprint, flows.num_rows),
+        "role": repeated(role.value, flows.num_rows),
+        "model": repeated(model.facts.fingerprint, flows.num_rows),
         **{name: flows.column(name) for name in FLOW_PARTS},
         "class_name": pa.DictionaryArray.from_arrays(pa.array(named.classes.astype(np.int8)), _CLASS_NAMES),
         "confidence": pa.array(confidence),
@@ -137,7 +131,3 @@ def _no_reasons(n_flows: int) -> dict[str, pa.Array]:
         "reason_values": pa.ListArray.from_arrays(ends, nothing),
         "reason_contributions": pa.ListArray.from_arrays(ends, nothing),
     }
-
-
-def _repeated(text: str, n_rows: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, np.int8)), pa.array([text]))

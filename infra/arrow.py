@@ -1,11 +1,17 @@
-"""Arrow IPC bodies of messages, for whoever sends tables to a topic."""
+"""Arrow columns and IPC bodies of messages, for whoever sends tables to a topic."""
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 _PLAIN = pa.ipc.IpcWriteOptions(compression=None)
+
+
+def repeated(text: str, n_rows: int) -> pa.DictionaryArray:
+    """Return a column that says the same in every row."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, np.int8)), pa.array([text]))
 
 
 def encode_table(rows: pa.RecordBatch | pa.Table, *, compress: bool = True) -> bytes:

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.verdicts import MAX_EXPLAINED, chosen, features_of, judge
+from agents.verdicts import MAX_EXPLAINED, chosen, judge
 from infra.model_runtime import Model
 from infra.settings import SHIPPED_MODEL
 from schemas.classes import BENIGN, CLASS_NAMES, N_CLASSES
 from schemas.classifications import CLASSIFICATION_SCHEMA, FLOW_PARTS, TOP_REASONS
 from schemas.enums import ModelRole
 from schemas.flows import FEATURE_NAMES, FLOW_SCHEMA
+from streams.flow_rows import features_of
 from tests.agents.flow_records import flow_records
 
 
