@@ -12,17 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.config import JsonDict
 
 from api.answers import example
+from api.filters import NS_PER_S
 from api.flow_rows import hex_id
 from api.queries_events import EventRow
 from api.traffic_figures import Figures
 from infra.countries import country_of
 from schemas.enums import Threat
+from schemas.packets import NO_PROTOCOL
 from schemas.protocols import ICMP, ICMPV6, ether_type_name, protocol_name
-
-NS_PER_S = 1_000_000_000
-
-NO_PROTOCOL = 255
-"""What the store says of a packet without IP."""
 
 
 def type_of(row: EventRow) -> str:
@@ -72,7 +69,9 @@ class EventAnswer(BaseModel):
     length: int = Field(description="Bytes on the wire.")
     threat_score: float = Field(description="0 to 100.", ge=0, le=100)
     attack_class: str = Field(description="Class by the classifier, or type of the anomaly; BENIGN below 40.")
-    is_judged: bool = Field(description="False until the packet's window is over, and for packets that no flow has.")
+    is_judged: bool = Field(
+        description="Whether a record of its flow counts it: later, at the end of its window, or never without IP."
+    )
     flow_id: str | None = Field(description="Its flow; null while it is not judged.")
     capture_id: str
     location: str = Field(description="Country of the source (ISO 3166-1), LAN, LOCAL or UNKNOWN.")

@@ -6,6 +6,8 @@ before ClickHouse has merged the older ones away.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from api.filters import EVER, TimeRange
 from api.rows import CaptureNow, Count, LedgerTotal, Progress, SummaryRow, WindowRow
 from infra.store import Store
@@ -20,6 +22,16 @@ SELECT * FROM captures_now WHERE state != 'failed' ORDER BY started_ns DESC, cap
 _CAPTURE_BY_ID = "SELECT * FROM captures_now WHERE capture_id = {capture_id:String}"
 
 _CAPTURE_STATE = "SELECT argMax(state, version) AS state FROM captures WHERE capture_id = {capture_id:String}"
+
+_BEING_STORED = """
+SELECT capture_id FROM captures_now
+WHERE capture_id IN {captures:Array(String)} AND state != 'failed' AND NOT is_stored
+"""
+
+_NEWEST_WINDOWS = """
+SELECT capture_id, max(window_start_ns) AS newest_ns FROM windows
+WHERE capture_id IN {captures:Array(String)} GROUP BY capture_id
+"""
 
 _CAPTURES = """
 SELECT * FROM captures_now ORDER BY started_ns DESC, capture_id DESC
@@ -116,6 +128,20 @@ def capture_state(store: Store, capture_id: str) -> CaptureState | None:
     """Return a capture's state, or None when the store does not know it; a quarter of the cost of ``capture``."""
     state = str(store.query(_CAPTURE_STATE, {"capture_id": capture_id})[0]["state"])
     return CaptureState(state) if state else None
+
+
+def settled_until(store: Store, captures: Iterable[str]) -> dict[str, int]:
+    """Return when the newest stored window began of each capture that is not stored to its end, ns.
+
+    What happened before is in a window that another one follows: it is judged. 0 while there is no window; captures
+    that are stored to their end, and failed ones, are left out.
+    """
+    rows = store.query(_BEING_STORED, {"captures": sorted(captures)})
+    being_stored = [str(row["capture_id"]) for row in rows]
+    if not being_stored:
+        return {}
+    newest = store.query(_NEWEST_WINDOWS, {"captures": being_stored})
+    return dict.fromkeys(being_stored, 0) | {str(row["capture_id"]): int(str(row["newest_ns"])) for row in newest}
 
 
 def captures(store: Store, limit: int, offset: int) -> list[CaptureNow]:

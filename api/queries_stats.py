@@ -71,7 +71,7 @@ SELECT (SELECT sum(packets) FROM traffic WHERE interval_s = 3600 AND {of_capture
 
 _STAND = """
 SELECT (SELECT count() FROM packet_verdicts), (SELECT count() FROM anomalies), (SELECT count() FROM analysis_runs),
-       (SELECT count() FROM packet_logs), (SELECT count() FROM captures)
+       (SELECT count() FROM corrections), (SELECT count() FROM packet_logs), (SELECT count() FROM captures)
 """
 
 

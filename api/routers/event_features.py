@@ -13,15 +13,13 @@ from pydantic.config import JsonDict
 from api import queries, queries_features
 from api.access import Scope, needs
 from api.answers import example
-from api.body import read_json_body
+from api.body import body_of, read_json_body
 from api.errors import Refusal, documented
 from api.event_features import Features
-from api.prediction_answers import body_of
+from api.filters import EVER_NS
 from api.queries_features import LookBack
 from api.services import Shared
 from infra.store import Store
-from schemas.enums import CaptureState
-from schemas.packets import NO_PROTOCOL
 
 router = APIRouter(prefix="/api/ml/features", tags=["events"])
 
@@ -31,7 +29,7 @@ MAX_EVENTS = 1000
 MAX_EVENT_ID = 2**53 - 1
 
 NOT_FOUND = "Event not found"
-NOT_JUDGED = "Feature computation error: the event's window is not over, so there is no verdict on it yet."
+NOT_JUDGED = "Feature computation error: the window after the event's is not over, so its verdict may still change."
 
 _FEATURES: JsonDict = {
     "packet_length": 512,
@@ -159,21 +157,14 @@ def _read_batch(body: bytes) -> list[int]:
 
 def _items(store: Store, event_ids: list[int]) -> list[FeaturesAnswer | FailedItem]:
     found = queries_features.look_backs(store, event_ids)
-    running = {
-        capture_id
-        for capture_id in {row.capture_id for row in found.values() if _awaits_verdict(row)}
-        if queries.capture_state(store, capture_id) is CaptureState.RUNNING
-    }
-    return [_item(event_id, found.get(event_id), running) for event_id in event_ids]
+    settled_ns = queries.settled_until(store, {row.capture_id for row in found.values()})
+    return [_item(event_id, found.get(event_id), settled_ns) for event_id in event_ids]
 
 
-def _awaits_verdict(row: LookBack) -> bool:
-    return not row.is_judged and row.protocol != NO_PROTOCOL
-
-
-def _item(event_id: int, row: LookBack | None, running: set[str]) -> FeaturesAnswer | FailedItem:
+def _item(event_id: int, row: LookBack | None, settled_ns: dict[str, int]) -> FeaturesAnswer | FailedItem:
     if row is None:
         return FailedItem(event_id=event_id, error=NOT_FOUND)
-    if _awaits_verdict(row) and row.capture_id in running:
+    # A flow that ended may have its verdict already, but an anomaly of the window can still raise it.
+    if row.ts_ns >= settled_ns.get(row.capture_id, EVER_NS):
         return FailedItem(event_id=event_id, error=NOT_JUDGED)
     return FeaturesAnswer(event_id=event_id, features=Features.of(row))

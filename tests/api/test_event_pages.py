@@ -3,12 +3,14 @@ from __future__ import annotations
 import time
 from itertools import product
 
+import pyarrow as pa
 import pytest
 
 from api import event_pages, queries_events
 from api.event_filters import EventFilter
 from api.traffic_figures import TrafficFigures
 from infra.store import Store
+from schemas.anomalies import CORRECTION_SCHEMA
 from schemas.enums import AnomalyType, Severity, Threat
 from schemas.honeypots import HoneypotType
 from schemas.verdicts import ANOMALY_SCORES
@@ -69,6 +71,15 @@ def test_anomalies_raise_the_packets_of_their_source_in_their_window_by_type_and
     assert figures.threatening == sum(score >= 40 for score in scores)
     assert figures.sources == 1
     assert figures.by_threat[""].score_sum == pytest.approx(sum(scores))
+
+
+def test_the_figures_follow_when_late_packets_refute_an_anomaly(store: Store, judged: str) -> None:
+    figures = TrafficFigures(store)
+    insert_anomalies(store, anomaly_values(judged, 0, source_ip="10.0.0.1"))
+    assert figures.of(judged).threatening == 1
+    corrected = {"capture_id": judged, "window_id": 0, "version": 2, "signals": ["vertical_scan"]}
+    store.insert("corrections", pa.Table.from_pylist([corrected], schema=CORRECTION_SCHEMA), f"corrected:{judged}")
+    assert figures.of(judged).threatening == 0
 
 
 def test_an_anomaly_that_names_a_flow_raises_that_flow_only(stack: Running, store: Store, judged: str) -> None:

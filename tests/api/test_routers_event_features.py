@@ -9,10 +9,21 @@ import pytest
 from infra.store import Store
 from schemas.enums import CaptureState
 from schemas.honeypots import HoneypotType
+from tests.api.classifications import insert_verdicts, verdict_values
 from tests.api.event_oracle import features_of
 from tests.api.events import Traffic, insert_traffic, mapped
 from tests.api.flows import insert_packets, packet_values
-from tests.api.stack import ORIGIN_NS, Running, S, capture_row, insert_captures, running, settings_in
+from tests.api.stack import (
+    ORIGIN_NS,
+    Running,
+    S,
+    capture_row,
+    insert_captures,
+    insert_windows,
+    running,
+    settings_in,
+    window_values,
+)
 from tests.api.test_routers_honeypots import insert_lines
 
 ONE, BATCH = "/api/ml/features/{}", "/api/ml/features/batch"
@@ -118,9 +129,12 @@ def test_asking_writes_nothing(served: Running, module_store: Store, traffic: Tr
     assert [row["rows"] for row in written()] == [row["rows"] for row in before]
 
 
-def test_an_event_that_is_not_judged_yet_has_no_features_yet(stack: Running, store: Store) -> None:
+def test_an_event_has_features_once_the_window_after_its_own_is_there(stack: Running, store: Store) -> None:
     insert_captures(store, capture_row("running", state=CaptureState.RUNNING, ended_ns=None))
     insert_packets(store, packet_values("running", 5, 1, 2))
-    answer = stack.http.get(ONE.format(5))
-    assert answer.status_code == 422
-    assert "not over" in answer.json()["detail"]
+    insert_verdicts(store, verdict_values("running", last_frame=5))  # its flow has ended
+    for number in range(2):
+        answer = stack.http.get(ONE.format(5))
+        assert (answer.status_code, "not over" in answer.json()["detail"]) == (422, True)
+        insert_windows(store, window_values("running", number))
+    assert stack.http.get(ONE.format(5)).status_code == 200
