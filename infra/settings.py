@@ -9,7 +9,6 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -18,8 +17,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from infra.settings_access import AccessSettings
 from infra.settings_classify import ClassifySettings
 from infra.settings_defence import DefenceSettings
+from infra.settings_flows import FlowSettings
 from infra.settings_honeypots import HoneypotSettings
-from schemas.enums import AnomalyType, FlowMode
+from infra.settings_live import LiveSettings
+from infra.settings_notify import NotifySettings
 from schemas.errors import SettingsError
 from schemas.thresholds import Thresholds
 from schemas.topics import Topic
@@ -41,7 +42,17 @@ def _also(name: str, *others: str) -> AliasChoices:
     return AliasChoices(f"{PREFIX}{name}", *others)
 
 
-class Settings(BaseSettings, DefenceSettings, Thresholds, ClassifySettings, AccessSettings, HoneypotSettings):
+class Settings(
+    BaseSettings,
+    DefenceSettings,
+    Thresholds,
+    ClassifySettings,
+    AccessSettings,
+    HoneypotSettings,
+    NotifySettings,
+    FlowSettings,
+    LiveSettings,
+):
     """The settings of one stack; two stacks with different ``state`` and ``ports`` do not meet."""
 
     model_config = SettingsConfigDict(
@@ -82,25 +93,6 @@ class Settings(BaseSettings, DefenceSettings, Thresholds, ClassifySettings, Acce
         "pcap", description="Where packets come from: pcap (files) or live (an interface)."
     )
     pcap: Path | None = Field(None, description="Capture file that is read at the start.")
-    interface: str = Field(
-        "", max_length=15, description="Network interface of the live mode (15 characters at most on Linux)."
-    )
-    filter: str = Field(
-        "", description="Capture filter of the interface, as tcpdump's (pcap-filter(7)); empty takes every frame."
-    )
-    snaplen: int = Field(262_144, ge=64, le=262_144, description="Most bytes captured of each frame of the interface.")
-    ring_mib: int = Field(
-        256,
-        ge=2,
-        le=65_536,
-        description="Memory of the kernel for frames that wait to be read from the interface, MiB: "
-        "some 2.5 s of 300,000 frames of 200 bytes per second.",
-    )
-    packet_ring_bytes: int = Field(
-        1 << 30,
-        ge=0,
-        description="Most disk that the newest packets of live captures may take, bytes; 0 keeps none.",
-    )
     sensor: str = Field("", max_length=255, description="Name of this capturing machine; empty takes the host name.")
     window_s: float = Field(10.0, ge=1, le=300, description="Size of a window, seconds.")
     lateness_s: float = Field(
@@ -152,56 +144,12 @@ class Settings(BaseSettings, DefenceSettings, Thresholds, ClassifySettings, Acce
         365, ge=1, le=3650, description="How long windows and rollups stay in the store, days."
     )
     flows_ttl_days: int = Field(30, ge=1, le=3650, description="How long flows stay in the store, days.")
-    flow_mode: FlowMode = Field(
-        FlowMode.CORRECTED,
-        description="Whose definition of a flow and its features is followed: corrected (what the classifier is "
-        "trained on), compatible or compatible-2020 (CICFlowMeter with its faults); see flows.md.",
-    )
-    flow_capacity: int = Field(
-        1 << 17,
-        ge=1_024,
-        le=1 << 24,
-        description="Flows of a capture and partition that are kept in memory at most, 0.6 KB each; beyond it the "
-        "quietest are written early.",
-    )
-    flow_linger_s: float = Field(
-        10.0,
-        ge=0,
-        le=2_000,
-        description="How long a flow waits for stragglers after both FINs or a RST, seconds.",
-    )
-    flow_idle_s: float = Field(
-        120.0, ge=1, le=2_000, description="How long an open flow may be quiet before it has ended, seconds."
-    )
     stream_heartbeat_s: float = Field(
         15.0,
         ge=1,
         le=300,
         description="Longest silence towards who listens to the stream of events, seconds; proxies close silent "
         "connections after a minute or so.",
-    )
-    notify_urls: SecretStr = Field(
-        SecretStr(""),
-        description="Whom anomalies are told: apprise URLs (Slack, PagerDuty, mail, webhooks and a hundred more), "
-        "separated by blanks or commas. They are secrets and shown nowhere.",
-    )
-    notify_severity: Literal["medium", "high"] = Field(
-        "high", description="Least severity that people are told of: medium or high."
-    )
-    notify_types: Annotated[tuple[AnomalyType, ...], NoDecode] = Field(
-        (), description="Types of anomalies that people are told of, separated by commas; empty for all."
-    )
-    notify_per_hour: int = Field(
-        20, ge=1, le=1000, description="Messages in an hour at most; what is held back follows in one summary."
-    )
-    notify_quiet_hours: str = Field(
-        "",
-        pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d ?- ?([01]\d|2[0-3]):[0-5]\d$",
-        description="Hours in which nobody is told anything, as in 22:00-07:00; a summary follows.",
-    )
-    notify_time_zone: str = Field("UTC", description="Time zone of the quiet hours, as in Europe/Berlin.")
-    notify_ended_s: float = Field(
-        600.0, ge=1, le=86_400, description="An incident has ended when nothing of it was found for so long, seconds."
     )
     log_level: str = Field(
         "INFO",
@@ -221,20 +169,6 @@ class Settings(BaseSettings, DefenceSettings, Thresholds, ClassifySettings, Acce
         description="Model bundle that names flows; a relative path is looked for here, then in the checkout.",
         validation_alias=_also("MODEL_PATH", "RLIDS_MODEL_PATH"),
     )
-
-    @field_validator("notify_types", mode="before")
-    @classmethod
-    def _split_types(cls, value: object) -> object:
-        return tuple(part for part in re.split(r"[,\s]+", value) if part) if isinstance(value, str) else value
-
-    @field_validator("notify_time_zone")
-    @classmethod
-    def _check_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError("write the name of a time zone, as in Europe/Berlin") from error
-        return value
 
     @field_validator("data_roots", mode="before")
     @classmethod

@@ -42,7 +42,10 @@ class SettingRow:
 
 
 def setting_rows(settings: Settings | None = None) -> list[SettingRow]:
-    """Return every setting as declared, thresholds last, with its value in force when ``settings`` is given."""
+    """Return every setting, each with its value in force when ``settings`` is given.
+
+    The stack's own come first, then those of its parts, thresholds last.
+    """
     return [
         SettingRow(
             names=environment_names(name, field),
@@ -51,8 +54,13 @@ def setting_rows(settings: Settings | None = None) -> list[SettingRow]:
             bounds=_bounds(field),
             doc=field.description or "",
         )
-        for name, field in sorted(Settings.model_fields.items(), key=lambda item: item[0] in Thresholds.model_fields)
+        for name, field in sorted(Settings.model_fields.items(), key=lambda item: _place(item[0]))
     ]
+
+
+def _place(name: str) -> int:
+    """Return 0 for a setting of the stack, 1 for one of a part, 2 for a threshold."""
+    return 0 if name in vars(Settings)["__annotations__"] else 1 + (name in Thresholds.model_fields)
 
 
 def _written(value: object) -> str:
