@@ -9,7 +9,8 @@ from pydantic.config import JsonDict
 
 from api.analysis_rows import AnomalyRow, TypeCount
 from api.answers import example
-from api.window_answers import NS_PER_S, Count
+from api.filters import NS_PER_S
+from api.window_answers import Count
 from schemas.analysis import Explanation
 from schemas.enums import AnomalyType, Severity
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from api.answers import example
+from api.filters import NS_PER_S
 from api.queries_audit import AuditRow
-from api.window_answers import NS_PER_S
 from schemas.audit import AuditOutcome
 
 _ENTRY: JsonDict = {

@@ -10,7 +10,8 @@ from pydantic.config import JsonDict
 from api.analysis_rows import BaselineRow
 from api.answers import example
 from api.errors import ErrorAnswer
-from api.window_answers import NS_PER_S, Count
+from api.filters import NS_PER_S
+from api.window_answers import Count
 from schemas.enums import BaselineKind
 
 _DETAIL: JsonDict = {

@@ -11,7 +11,8 @@ from api.analysis_rows import BaselineRow
 from api.answers import example
 from api.baseline_answers import BASELINE_EXAMPLE, BaselineFigures
 from api.errors import iso_of
-from api.window_answers import NS_PER_S, Count
+from api.filters import NS_PER_S
+from api.window_answers import Count
 from schemas.enums import BaselineKind
 
 

@@ -73,6 +73,11 @@ def _check_content_type(request: Request) -> None:
     raise Refusal(415, "Unsupported Media Type", "Send JSON: Content-Type: application/json.")
 
 
+def body_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI entry of a JSON body that must be there."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
 def documented_body(model: type[BaseModel]) -> dict[str, Any]:
     """Return the OpenAPI entry of an optional JSON body."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")

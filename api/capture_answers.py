@@ -10,8 +10,9 @@ from pydantic.config import JsonDict
 
 from api.answers import example
 from api.errors import iso_of
+from api.filters import NS_PER_S
 from api.rows import CaptureNow, LedgerTotal
-from api.window_answers import NS_PER_S, Count
+from api.window_answers import Count
 from schemas.enums import LIVE_HOPS, CaptureState, Hop
 
 _EXAMPLE: JsonDict = {

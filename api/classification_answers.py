@@ -9,8 +9,9 @@ from pydantic.config import JsonDict
 
 from api.answers import example
 from api.classification_rows import ClassEventRow, VerdictRow
+from api.filters import NS_PER_S
 from api.flow_rows import hex_id
-from api.window_answers import NS_PER_S, Count
+from api.window_answers import Count
 from schemas.classifications import BENIGN_NAME
 from schemas.enums import FlowEnd, ModelRole
 from schemas.protocols import protocol_name

@@ -10,7 +10,8 @@ from pydantic.config import JsonDict
 
 from api.answers import example
 from api.classification_rows import ClassRow
-from api.window_answers import NS_PER_S, Count
+from api.filters import NS_PER_S
+from api.window_answers import Count
 from schemas.classifications import BENIGN_NAME
 from schemas.enums import ModelRole
 

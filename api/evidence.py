@@ -21,8 +21,8 @@ from pathlib import Path
 from api.analysis_rows import AnomalyRow
 from api.errors import Refusal
 from api.files import find_capture_file
+from api.filters import NS_PER_S
 from api.rows import CaptureNow
-from api.window_answers import NS_PER_S
 from infra.processes import kill_group, spawn
 from infra.settings import Settings
 from schemas.enums import AnomalyType

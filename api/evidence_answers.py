@@ -10,8 +10,9 @@ from pydantic.config import JsonDict
 from api.analysis_rows import AnomalyRow, Conversation, PicturePoint
 from api.anomaly_answers import ANOMALY_EXAMPLE, AnomalyAnswer, fields_of
 from api.answers import example
+from api.filters import NS_PER_S
 from api.incident_answers import INCIDENT_EXAMPLE, IncidentAnswer
-from api.window_answers import NS_PER_S, Count, mean_ms
+from api.window_answers import Count, mean_ms
 
 _FLOW_EXAMPLE: JsonDict = {
     "src": "10.0.15.35:51148",

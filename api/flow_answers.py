@@ -10,8 +10,9 @@ from pydantic.config import JsonDict
 from api.answers import example
 from api.classification_answers import VERDICT_EXAMPLE, EarlierVerdictAnswer, FlowVerdictAnswer
 from api.classification_rows import FlowVerdicts, VerdictRow
+from api.filters import NS_PER_S
 from api.flow_rows import FlowDetailRow, FlowRow, PacketRow, hex_id
-from api.window_answers import NS_PER_S, Count
+from api.window_answers import Count
 from schemas.enums import FlowEnd, Fragment
 from schemas.flows import FEATURE_NAMES
 from schemas.protocols import protocol_name

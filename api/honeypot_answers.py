@@ -11,9 +11,10 @@ from pydantic.config import JsonDict
 
 from api.answers import example
 from api.errors import iso_of
+from api.filters import NS_PER_S
 from api.flow_rows import hex_id
 from api.honeypot_rows import DeadLetterRow, HoneypotLogRow, HoneypotRow
-from api.window_answers import NS_PER_S, Count
+from api.window_answers import Count
 from schemas.honeypots import HoneypotType, LogAction
 
 

@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 
 from api.answers import example
 from api.errors import iso_of
+from api.filters import NS_PER_S
 from api.live_capture import LiveCapture
-from api.window_answers import NS_PER_S, Count
+from api.window_answers import Count
 
 
 class CaptureStatusAnswer(BaseModel):

@@ -7,8 +7,9 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field
 
 from api.answers import example
+from api.filters import NS_PER_S
 from api.rows import SummaryRow
-from api.window_answers import NS_PER_S, WINDOW_EXAMPLE, Count, WindowAnswer, mean_ms, to_ms
+from api.window_answers import WINDOW_EXAMPLE, Count, WindowAnswer, mean_ms, to_ms
 
 
 class WindowsAnswer(BaseModel):

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from api.answers import example
+from api.filters import NS_PER_S
 from api.models import Standing
 from api.models_agreement import AgreementAnswer
 from api.queries_models import DriftRow, VerdictsRow
-from api.window_answers import NS_PER_S, Count
+from api.window_answers import Count
 from schemas.enums import DriftSignal, ModelRole
 from schemas.models import ModelRow, RoleAction, RoleChange
 

@@ -179,10 +179,5 @@ BATCH_SCHEMA: dict[str, Any] = {
 }
 
 
-def body_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the OpenAPI entry of a JSON body."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
 PREDICTION_RESPONSES: Responses = documented(422, model=InvalidInputAnswer)
 """The OpenAPI entries of a prediction's errors."""

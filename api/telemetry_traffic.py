@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api.filters import NS_PER_S
 from api.queries_traffic import TrafficTotals, traffic_totals
-from api.window_answers import NS_PER_S
 from infra.lag import GroupOffsets, KafkaLag
 from infra.settings import Settings
 from infra.store import Store

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from api.answers import example
+from api.filters import NS_PER_S
 from api.rows import WindowRow
 
-NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 BITS_PER_BYTE = 8
 

@@ -27,6 +27,7 @@ from api.defence_answers import (
 from api.defence_policy import Order
 from api.errors import DEFENCE_PREFIX, Refusal, documented
 from api.parameters import Capture, Limit, Offset
+from api.policy_answers import PolicyAnswer
 from api.services import Services, Shared
 from infra.firewall import Address
 from infra.firewall_guard import parse_address
@@ -214,6 +215,12 @@ def preview(services: Shared, ip: Ip, caller: Called, hours: Hours = 24, capture
             "peers": [PeerAnswer.of(peer) for peer in queries.peers(services.store, looked, MAX_PEERS)],
         }
     )
+
+
+@router.get("/policy", response_model=PolicyAnswer, summary="Policy")
+def read_policy(services: Shared) -> PolicyAnswer:
+    """Say whether addresses are blocked by themselves, and by which rules."""
+    return PolicyAnswer.of(services.settings)
 
 
 def _refused(services: Services, address: Address, asked_from: str) -> str:

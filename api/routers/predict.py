@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from api.access import Scope, needs
-from api.body import read_json_body
+from api.body import body_of, read_json_body
 from api.errors import Refusal, documented, iso_now
 from api.prediction_answers import (
     BATCH_SCHEMA,
@@ -20,7 +20,6 @@ from api.prediction_answers import (
     IDSPredictionResponse,
     ModelInfoAnswer,
     PredictionsAnswer,
-    body_of,
 )
 from api.prediction_rows import read_batch, read_list, read_one
 from api.predictor import NOT_READY, Prediction
