@@ -10,6 +10,7 @@ from agents.flows import add_flows_agent
 from agents.leases import add_reaper
 from agents.merge import add_merge_agent
 from agents.model_drift import add_drift_watch
+from agents.pipeline_figures import add_pipeline_figures
 from agents.storage import add_storage_agents
 from agents.windows import add_windows_agent
 from infra.kafka import producer
@@ -71,4 +72,5 @@ def make_storage(settings: Settings, store: Store) -> FaustApp:
     add_storage_agents(app, settings, store)
     add_reaper(app, settings, store)
     add_drift_watch(app, store)
+    add_pipeline_figures(app, settings, store)
     return app

@@ -20,6 +20,7 @@ from schemas.flows import STORED_FLOW_COLUMNS
 from schemas.honeypots import DEAD_LETTER_COLUMNS, STORED_LOG_COLUMNS, HoneypotType
 from schemas.models import DRIFT_COLUMNS, MODEL_COLUMNS, MODEL_WINDOW_COLUMNS, ROLE_COLUMNS
 from schemas.packets import ROW_BITS, STORED_PACKET_COLUMNS
+from schemas.pipeline import PIPELINE_COLUMNS
 from schemas.table import ComputedColumn, SkipIndex, Table
 from schemas.verdicts import RECORD_VERDICT_COLUMNS, TRAFFIC_STATS_COLUMNS
 from schemas.windows import WINDOW_COLUMNS
@@ -93,6 +94,7 @@ WINDOWS = Table(
     retention="windows_ttl_days",
     engine="ReplacingMergeTree(version)",
     order_by=("capture_id", "window_id"),
+    indexes=(SkipIndex("by_start", "window_start_ns", "minmax", "Windows of a time."),),
     settings=(_PACKED, ("ttl_only_drop_parts", "1"), *_IN_ORDER),
     doc="One row per window and version; read windows_now for the newest.",
 )
@@ -159,6 +161,7 @@ ANOMALIES = Table(
     retention="windows_ttl_days",
     engine="ReplacingMergeTree(version)",
     order_by=("capture_id", "window_id", "anomaly_id", "run_id"),
+    indexes=(SkipIndex("by_start", "window_start_ns", "minmax", "Anomalies of a time."),),
     settings=(_PACKED, ("ttl_only_drop_parts", "1"), *_IN_ORDER),
     doc="One row per anomaly and run that found it; read anomalies_now for those that count.",
 )
@@ -278,6 +281,7 @@ MODEL_WINDOWS = Table(
     ),
     engine="AggregatingMergeTree",
     order_by=("model", "role", "capture_id", "window_id", "slot"),
+    indexes=(SkipIndex("by_last", "last_ns", "minmax", "Windows of a time."),),
     retention="flows_ttl_days",
     settings=(_PACKED,),
     doc="What each model said of each window in sum; filled from classifications by a materialized view.",
@@ -376,6 +380,17 @@ AUDIT = Table(
     doc="One row per call that acts, refused ones included, and per thing that the service did by itself.",
 )
 
+PIPELINE = Table(
+    name="pipeline",
+    columns=PIPELINE_COLUMNS,
+    computed=(_INSERTED_AT,),
+    retention="windows_ttl_days",
+    engine="MergeTree",
+    order_by=("at_ns", "process", "figure", "subject"),
+    settings=(_PACKED, ("ttl_only_drop_parts", "1")),
+    doc="How the pipeline itself does, minute by minute; read panel_pipeline.",
+)
+
 HONEYPOT_TABLES: tuple[Table, ...] = tuple(
     Table(
         name=kind.table,
@@ -409,6 +424,7 @@ SERVICE_TABLES: tuple[Table, ...] = (
     MODELS,
     MODEL_ROLES,
     MODEL_DRIFT,
+    PIPELINE,
     *HONEYPOT_TABLES,
     HONEYPOT_DEAD_LETTERS,
 )
