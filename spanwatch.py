@@ -1,72 +1,92 @@
-"""The front door: the command line, and the parts put together."""
+"""The front door: the command line, and the parts put together.
+
+A command is loaded when it is called for, so that `spanwatch --help` and what a shell asks to complete a word do not
+wait for the stream, the models and the drawings.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
-from rich.console import Console
-from rich.table import Table
+from click.shell_completion import CompletionItem
 
-from agents.app import run_app
-from agents.classifier.commands import evaluate_command, train_command
-from agents.classifier.own_flows import label_command
-from agents.worker import READS, make_worker
-from api.api_server import run as serve
-from api.commands_block import block_command, blocks_command, defence_command, unblock_command
-from api.commands_export import export_command
-from api.commands_key import key_command
-from api.commands_model import model_command
-from api.commands_notify import notify_command
-from api.compute import new_capture_id
-from api.keys import own_key
-from api.remote import NoAnswerError, RemoteStack
-from api.report import captures_table, last_window, ledger_table, report
-from infra.broker import Broker, bootstrap_servers
-from infra.kafka import wait_until_reachable
-from infra.lag import lag
-from infra.logging import set_up_logging
-from infra.memory import bound_allocators
-from infra.processes import spawn, stop_process
-from infra.settings import Settings, load_settings, unknown_names
-from infra.settings_page import setting_rows
-from infra.store import Store
-from infra.topics import create_topics
-from schemas.errors import SettingsError, SpanwatchError
-from spanwatch_capture import ALIGN, SPEED, WINDOW, notes, port_options, port_plan_of, send_file, send_port
-from spanwatch_honeypots import honeypot_logs_command
-from spanwatch_pipeline import start_live_pipeline, start_pipeline, start_storage
-from streams.extract import main as extract
-from streams.port import check_port
-from streams.warm_up import warm_up
-
-out = Console()
-
-START_S = 60.0
-"""How long a stack may take to answer."""
+if TYPE_CHECKING:
+    from infra.settings import Settings
+    from infra.store import Store
+    from spanwatch_pipeline import Pipeline
 
 
-def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn our errors into one sentence and exit status 1."""
+class Entry(NamedTuple):
+    """Where a command is, and what it does in a few words: the first sentence of its help."""
 
-    @wraps(command)
-    def run(*arguments: Any, **options: Any) -> Any:
-        try:
-            return command(*arguments, **options)
-        except SpanwatchError as error:
-            raise click.ClickException(str(error)) from error
+    place: str
+    summary: str
 
-    return run
+
+COMMANDS = {
+    "analyze": Entry("spanwatch_report:analyze_command", "Compute a capture file and print a report."),
+    "api": Entry("spanwatch_service:api_command", "Run the API and the storage agents only."),
+    "backup": Entry("api.commands_backup:backup_command", "Write all the store holds to an archive."),
+    "block": Entry("api.commands_block:block_command", "Cut an address off for a time."),
+    "blocks": Entry("api.commands_block:blocks_command", "List the addresses that are blocked."),
+    "broker": Entry("spanwatch_service:broker_command", "Run the local Kafka alone, until Ctrl-C."),
+    "capture": Entry("spanwatch_service:capture_command", "Read a file, or an interface, into the running stack."),
+    "cluster": Entry("spanwatch_cluster:cluster_command", "Run several brokers and workers on this machine."),
+    "completion": Entry("api.commands_completion:completion_command", "Print the completion script of a shell."),
+    "config": Entry("spanwatch_service:config_command", "List every setting with its value and what it is for."),
+    "defence": Entry("api.commands_block:defence_command", "Look before a block, and take all blocks away."),
+    "evaluate": Entry("agents.classifier.commands:evaluate_command", "Judge a model on labelled flows."),
+    "export": Entry("api.commands_export:export_command", "Write a list of the running stack to a file."),
+    "honeypot-logs": Entry("spanwatch_honeypots:honeypot_logs_command", "Read logs of honeypots into the store."),
+    "key": Entry("api.commands_key:key_command", "Make, list, rotate and revoke API keys."),
+    "label": Entry("agents.classifier.own_flows:label_command", "Write the flows of labelled captures."),
+    "migrate": Entry("spanwatch_service:migrate_command", "Bring the store's tables up to this version."),
+    "model": Entry("api.commands_model:model_command", "Show the models, and say which of them judges."),
+    "notify": Entry("api.commands_notify:notify_command", "Say whom anomalies are told, or send a test message."),
+    "report": Entry("spanwatch_report:report_command", "Print the report of a capture that the stack has."),
+    "restore": Entry("api.commands_backup:restore_command", "Make an archive the store again."),
+    "status": Entry("spanwatch_service:status_command", "Show what the running stack does."),
+    "topics": Entry("spanwatch_service:topics_command", "Create the topics, or bring them up to date."),
+    "train": Entry("agents.classifier.commands:train_command", "Train a model on labelled flows."),
+    "unblock": Entry("api.commands_block:unblock_command", "Let an address go before its time."),
+    "up": Entry("spanwatch_service:up_command", "Start everything on this machine, until Ctrl-C."),
+    "worker": Entry("spanwatch_service:worker_command", "Run one more worker: capture, windows, flows, verdicts."),
+}
+"""Every command by its name."""
+
+
+class FrontDoor(click.Group):
+    """A group whose commands are loaded when they are called for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, the hidden one left out."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = COMMANDS[cmd_name].place.partition(":")
+        found: click.Command = getattr(import_module(module), name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in sorted(COMMANDS.items())])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin so."""
+        found = [
+            CompletionItem(name, help=entry.summary)
+            for name, entry in sorted(COMMANDS.items())
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 _HELP = """Watch a mirrored switch port, or a capture file, and say what went by.
@@ -78,296 +98,38 @@ Watch a port:  spanwatch up --interface eth0   the same, capturing from an inter
 Then, beside:  spanwatch capture FILE.pcap     read a file into the running stack
                spanwatch status                what it is doing
 
-Settings come from SPANWATCH_… variables or a file .env; `spanwatch config` lists them.
+Settings come from SPANWATCH_… variables or a file .env; `spanwatch config` lists them. Each command has --help.
+
+Exit status: 0 all went well; 1 an error, told in a sentence; 2 wrong use; 3 where a command's help says so.
 """
 
 
-@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=FrontDoor, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="spanwatch")
 def main() -> None:
     """Warn of settings that are misspelt, then run a command."""
+    from infra.settings import unknown_names
+
     for sentence in unknown_names(os.environ):
-        notes.print(f"[yellow]{sentence}[/yellow]")
-
-
-@main.command()
-@click.option(
-    "--pcap",
-    "files",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Capture file to compute at once; may be repeated.",
-)
-@click.option("--interface", help="Network interface to capture from as long as this runs.")
-@click.option("--filter", help="Capture filter of the interface, as tcpdump's.")
-@click.option("--host", help="Address the API listens on.")
-@click.option("--ports", help="Ports the API listens on, separated by commas.")
-@_plainly
-def up(files: tuple[Path, ...], **options: str | None) -> None:
-    """Start everything on this machine: broker, store, storage, worker and API. Ctrl-C stops it."""
-    for file in files:
-        if not file.is_file():
-            raise SettingsError(f"There is no capture file {file}.")
-    overrides: dict[str, Any] = {**options, "pcap": files[0].resolve() if files else None}
-    if options["interface"]:
-        overrides["mode"] = "live"
-    settings = load_settings(**overrides)
-    if files:
-        roots = [*settings.data_roots, *(file.resolve().parent for file in files)]
-        overrides["data_roots"] = os.pathsep.join(map(str, roots))
-    set_up_logging(settings)
-    if options["interface"]:
-        # A capture that cannot start would be tried again for ever, and told of in a log only.
-        check_port(port_plan_of(settings))
-    threading.Thread(target=_greet, args=(settings, files), daemon=True).start()
-    serve(start_live_pipeline if options["interface"] else start_pipeline, **overrides)
-
-
-def _greet(settings: Settings, files: tuple[Path, ...]) -> None:
-    """Say when the stack answers, then have the files computed."""
-    # The API that is asked runs in this process, so it knows this process's own key.
-    with RemoteStack(settings, key=own_key()) as stack:
-        while not stack.is_up():
-            time.sleep(0.1)
-        notes.print(f"[green]spanwatch answers at {stack.url}[/green]  (API: {stack.url}/docs, stop: Ctrl-C)")
-        for file in files:
-            try:
-                answer = stack.post("/api/metrics/compute", {"pcap_file": str(file.resolve())})
-                notes.print(f"{file}: {answer['window_count']} windows in {answer['computation_time']:.2f} s")
-            except SpanwatchError as error:
-                notes.print(f"[red]{file}: {error}[/red]")
-
-
-@main.command()
-@_plainly
-def worker() -> None:
-    """Run the computing agents: capture, windows and merge. Start more of them to share the load."""
-    bound_allocators()
-    settings = load_settings()
-    set_up_logging(settings)
-    asyncio.run(_run_worker(settings))
-
-
-async def _run_worker(settings: Settings) -> None:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    loop.run_in_executor(None, warm_up)
-    await run_app(make_worker(settings), stop)
-
-
-@main.command("api")
-@click.option("--host", help="Address to listen on.")
-@click.option("--ports", help="Ports to listen on, separated by commas.")
-@_plainly
-def api_command(host: str | None, ports: str | None) -> None:
-    """Run the API and the storage agents only; broker and workers run elsewhere (SPANWATCH_KAFKA)."""
-    overrides = {"host": host, "ports": ports}
-    settings = load_settings(**overrides)
-    set_up_logging(settings)
-    wait_until_reachable(settings)
-    serve(start_storage, **overrides)
-
-
-@main.command()
-@_plainly
-def broker() -> None:
-    """Run the local Kafka alone, in the foreground."""
-    settings = load_settings()
-    set_up_logging(settings)
-    with Broker(settings) as running:
-        create_topics(settings)
-        notes.print(f"Kafka answers at {running.bootstrap}  (stop: Ctrl-C)")
-        _until_signal(running)
-
-
-def _until_signal(running: Broker) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    while not stop.wait(0.5):
-        if not running.is_alive:
-            raise SpanwatchError("Kafka has ended; its log is in the state folder.")
-
-
-@main.command()
-@_plainly
-def topics() -> None:
-    """Create the topics, or bring them to what the settings say; a second call changes nothing."""
-    for change in create_topics(load_settings()) or ["nothing to do"]:
-        out.print(change)
-
-
-@main.command()
-@_plainly
-def migrate() -> None:
-    """Bring the store's tables up to this version. Every start does it, too."""
-    with _opened_store(load_settings()) as store:
-        for name in store.migrate() or ["nothing to do"]:
-            out.print(name)
-
-
-def _opened_store(settings: Settings) -> Store:
-    return Store.open(
-        settings.clickhouse,
-        packets_ttl_days=settings.packets_ttl_days,
-        windows_ttl_days=settings.windows_ttl_days,
-        flows_ttl_days=settings.flows_ttl_days,
-        audit_ttl_days=settings.audit_ttl_days,
-        honeypots_ttl_days=settings.honeypots_ttl_days,
-    )
-
-
-@main.command()
-@_plainly
-def config() -> None:
-    """List every setting with its value, its default and what it is for."""
-    table = Table("setting", "value", "default", "meaning", box=None, pad_edge=False)
-    for row in setting_rows(load_settings()):
-        table.add_row(row.names[0], row.value, row.default, row.doc)
-    out.print(table)
-
-
-@main.command()
-@click.argument("file", required=False)
-@SPEED
-@WINDOW
-@ALIGN
-@port_options
-@_plainly
-def capture(file: str | None, speed: float, window_s: float | None, align: str, **port: Any) -> None:
-    """Read FILE into the running stack, or capture from an interface until Ctrl-C.
-
-    FILE is pcap or pcapng; plain, gzip, zstd or xz; - for stdin.
-    """
-    capture_id = port["capture_id"] or new_capture_id()
-    overrides = {name: port[name] for name in ("interface", "filter", "snaplen")}
-    settings = load_settings(window_s=window_s, **overrides)
-    if file and port["interface"]:
-        raise SettingsError("Name a file or an interface, not both.")
-    if file:
-        send_file(file, settings, capture_id, speed, align)
-    elif settings.interface:
-        options = {name: port[name] for name in ("duration_s", "fanout", "promiscuous")}
-        set_up_logging(settings)
-        send_port(port_plan_of(settings, **options), settings, capture_id, port["output"])
-    else:
-        raise SettingsError("Name a capture file, or an interface with --interface.")
-    out.print(capture_id)
-
-
-@main.command()
-@click.argument("file")
-@SPEED
-@WINDOW
-@ALIGN
-@_plainly
-def analyze(file: str, speed: float, window_s: float | None, align: str) -> None:
-    """Compute FILE and print a report. Starts a stack when none is running, and stops it again."""
-    if file != "-" and not Path(file).is_file():
-        raise SettingsError(f"There is no capture file {file}.")
-    settings = load_settings(window_s=window_s)
-    with _running_stack(settings) as stack:
-        capture_id = new_capture_id()
-        send_file(file, settings, capture_id, speed, align)
-        now = None
-        with notes.status("computing"):
-            for now in stack.until_stored(capture_id):  # noqa: B007 - the last one is the result
-                pass
-        if now is None or now["state"] == "failed":
-            raise SpanwatchError(f"The capture failed: {now['error'] if now else 'unknown'}")
-        if not now["packets"]:
-            out.print(f"{file} holds no packets.")
-            return
-        summary = stack.get("/api/metrics/summary", capture=capture_id)
-        ledger = stack.get(f"/api/captures/{capture_id}/ledger")
-        incidents = stack.get("/api/anomalies/incidents", capture=capture_id, limit=500)
-        verdicts = stack.get("/api/classifications/summary", capture=capture_id)
-        out.print(report(now, summary, stack.windows(capture_id), incidents, verdicts, ledger))
-
-
-@contextmanager
-def _running_stack(settings: Settings) -> Iterator[RemoteStack]:
-    """Yield the stack that answers, or one started for as long as it is needed."""
-    with RemoteStack(settings) as stack:
-        if stack.is_up():
-            bootstrap_servers(settings)
-            yield stack
-            return
-        settings.logs_folder.mkdir(parents=True, exist_ok=True)
-        process = spawn(
-            [sys.executable, "-m", "spanwatch", "up"],
-            output=settings.logs_folder / "up.out",
-            environment={"SPANWATCH_STATE": str(settings.state)},
-            death_signal=signal.SIGTERM,
-        )
-        try:
-            with notes.status("starting broker, store and workers"):
-                _until_up(stack, process.poll, settings.logs_folder / "up.out")
-            yield stack
-        finally:
-            with notes.status("stopping"):
-                stop_process(process, 5.0)
-
-
-def _until_up(stack: RemoteStack, poll: Callable[[], int | None], said: Path) -> None:
-    end_s = time.monotonic() + START_S
-    while not stack.is_up():
-        if poll() is not None or time.monotonic() > end_s:
-            last = said.read_text(errors="replace").strip().splitlines()[-3:]
-            raise NoAnswerError("The stack did not start: " + " / ".join(last))
-        time.sleep(0.1)
-
-
-@main.command()
-@click.option("--capture", "capture_id", help="Show this capture instead of the newest.")
-@_plainly
-def status(capture_id: str | None) -> None:
-    """Show what the running stack does: captures, lag of the agents, last window, loss ledger."""
-    settings = load_settings()
-    with RemoteStack(settings) as stack:
-        captures = stack.get("/api/captures", limit=5)["captures"]
-        out.print(captures_table(captures))
-        out.print(_lag_table(settings))
-        chosen = capture_id or (captures[0]["capture_id"] if captures else None)
-        if chosen is None:
-            out.print("No capture yet: `spanwatch capture FILE`.")
-            return
-        windows = stack.get("/api/metrics/", capture=chosen, limit=1)
-        if windows["total"]:
-            last = stack.get(f"/api/metrics/{windows['total'] - 1}", capture=chosen)
-            out.print(last_window(last))
-        out.print(ledger_table(stack.get(f"/api/captures/{chosen}/ledger")))
-
-
-def _lag_table(settings: Settings) -> Table:
-    table = Table("group", "topic", "messages behind", title="Lag", title_justify="left", box=None)
-    for group, topics_read in READS.items():
-        for topic in topics_read:
-            behind = sum(row.messages for row in lag(settings, settings.group_name(group), [topic]))
-            table.add_row(group, topic.name, f"{behind:,}")
-    return table
-
-
-for command in (block_command, unblock_command, blocks_command, defence_command):
-    main.add_command(command)
-main.add_command(export_command)
-main.add_command(notify_command)
-main.add_command(honeypot_logs_command)
-main.add_command(model_command)
-main.add_command(key_command)
+        click.secho(sentence, fg="yellow", err=True)
 
 
 @main.command("extract", hidden=True)
 @click.argument("arguments", nargs=-1, required=True)
 def extract_command(arguments: tuple[str, ...]) -> None:
     """Take packets out of capture files: SELECTION (JSON) OUTPUT FILE…; what the API runs as streams.extract."""
+    from streams.extract import main as extract
+
     sys.exit(extract(list(arguments)))
 
 
-main.add_command(train_command)
-main.add_command(evaluate_command)
-main.add_command(label_command)
+def start_pipeline(settings: Settings, store: Store) -> Pipeline:
+    """Start what reads captures; the entry point that a stand-alone API starts."""
+    import spanwatch_pipeline
+
+    return spanwatch_pipeline.start_pipeline(settings, store)
 
 
 if __name__ == "__main__":

@@ -45,9 +45,12 @@ STALL_S = 10.0
 HAS_MALFORMED = 3
 """Exit status when lines could not be understood; 1 and 2 are click's, for errors and for wrong use."""
 
-_HELP = """Read logs of honeypots (FILE …, - for stdin) into the store.
+_HELP = """Read logs of honeypots into the store.
+
+FILE is a log, or - for stdin.
 
 \b
+Examples:
 Cowrie (SSH, telnet):   spanwatch honeypot-logs /srv/cowrie/var/log/cowrie/cowrie.json*
 As it is written:       spanwatch honeypot-logs --follow /srv/cowrie/var/log/cowrie/cowrie.json
 HTTP, FTP, asyncssh:    spanwatch honeypot-logs http.jsonl ftp.jsonl
@@ -65,13 +68,12 @@ file is named again, in whole or in part. Lines that cannot be understood are ke
 
 Needs the broker of a running stack, or SPANWATCH_KAFKA; lines wait there until a store takes them.
 
-\b
 Exit status: 0 all lines understood; 1 nothing could be read or sent; 2 wrong use; 3 some lines were not understood.
 """
 
 
 @click.command("honeypot-logs", help=_HELP)
-@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(allow_dash=True))
 @click.option("--follow", "-f", is_flag=True, help="Go on as the files grow and are rotated, until Ctrl-C.")
 @click.option("--from-end", is_flag=True, help="With --follow: pass over what the files hold already.")
 @click.option(

@@ -15,6 +15,7 @@ from rich.table import Table
 from api.app import opened_store
 from api.defence import Defence
 from api.remote import Answer, NoAnswerError, RemoteStack
+from infra.command_help import examples
 from infra.firewall_nft import nftables_of
 from infra.settings import Settings, load_settings
 from infra.store import Store
@@ -54,13 +55,20 @@ def _seconds(_: click.Context, __: click.Parameter, text: str | None) -> float |
     return float(found[1]) * _SECONDS[found[2]]
 
 
-@click.command("block")
+@click.command(
+    "block",
+    epilog=examples("spanwatch block 203.0.113.9", 'spanwatch block 203.0.113.9 --for 2h --reason "ssh brute force"'),
+)
 @click.argument("ip")
 @click.option("--for", "duration", callback=_seconds, metavar="TIME", help="How long, as in 90, 10m, 2h or 1d.")
 @click.option("--reason", default="", help="Why, for the list and the audit.")
 @_plainly
 def block_command(ip: str, duration: float | None, reason: str) -> None:
-    """Cut an address off for a time (SPANWATCH_DEFENCE_… say with which firewall)."""
+    """Cut an address off for a time.
+
+    A dry run unless SPANWATCH_DEFENCE_… say with which firewall. Loopback, own addresses, the
+    gateway and whatever is on the allow list are refused.
+    """
     asked = {"reason": reason} | ({} if duration is None else {"duration": str(duration)})
     with RemoteStack(load_settings()) as stack:
         answer = stack.post(_path(ip), {}, **asked)
@@ -68,7 +76,7 @@ def block_command(ip: str, duration: float | None, reason: str) -> None:
     click.echo(f"{block['ip']} is blocked until {block['expires_at'][:19]} UTC. {_in_earnest(block)}")
 
 
-@click.command("unblock")
+@click.command("unblock", epilog=examples("spanwatch unblock 203.0.113.9"))
 @click.argument("ip")
 @_plainly
 def unblock_command(ip: str) -> None:
@@ -78,7 +86,7 @@ def unblock_command(ip: str) -> None:
     click.echo(f"{ip} {'is let go' if answer['was_blocked'] else 'was not blocked'}.")
 
 
-@click.command("blocks")
+@click.command("blocks", epilog=examples("spanwatch blocks", "spanwatch blocks --all"))
 @click.option("--all", "is_all", is_flag=True, help="Also those that have ended, newest first.")
 @_plainly
 def blocks_command(is_all: bool) -> None:
@@ -97,12 +105,12 @@ def blocks_command(is_all: bool) -> None:
     out.print(table)
 
 
-@click.group("defence")
+@click.group("defence", epilog=examples("spanwatch defence preview 203.0.113.9", "spanwatch defence clear"))
 def defence_command() -> None:
     """Look before a block, and take all blocks away."""
 
 
-@defence_command.command("preview")
+@defence_command.command("preview", epilog=examples("spanwatch defence preview 203.0.113.9 --hours 1"))
 @click.argument("ip")
 @click.option("--hours", default=24.0, show_default=True, help="How far to look back.")
 @_plainly
@@ -125,10 +133,13 @@ def preview_command(ip: str, hours: float) -> None:
         out.print(table)
 
 
-@defence_command.command("clear")
+@defence_command.command("clear", epilog=examples("spanwatch defence clear"))
 @_plainly
 def clear_command() -> None:
-    """Lift all blocks and take everything of spanwatch's out of the firewall, also when no API runs."""
+    """Lift all blocks.
+
+    Everything of spanwatch's is taken out of the firewall, also when no API runs.
+    """
     settings = load_settings()
     try:
         with RemoteStack(settings) as stack:

@@ -12,13 +12,22 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from api.export import Format
 from api.queries_export import DATASETS
 from api.remote import RemoteStack
+from infra.command_help import examples
 from infra.settings import load_settings
 from schemas.errors import SpanwatchError
 
 notes = Console(stderr=True)
 
 
-@click.command("export")
+@click.command(
+    "export",
+    epilog=examples(
+        "spanwatch export windows --output windows.parquet",
+        "spanwatch export anomalies --format jsonl | jq .message",
+        "spanwatch export flows --capture 1m80tyfqanw8j0x --columns src_ip,dst_ip,fwd_bytes",
+        "spanwatch export packets --from 2026-01-09T17:40:00 --output since-then.arrow",
+    ),
+)
 @click.argument("what", type=click.Choice(list(DATASETS)))
 @click.option(
     "--format",
@@ -32,7 +41,10 @@ notes = Console(stderr=True)
 @click.option("--to", help="Rows before this time.")
 @click.option("--columns", help="Columns wanted, with commas between them.")
 def export_command(what: str, form: str | None, output: Path | None, **asked: str | None) -> None:
-    """Write the rows of WHAT (windows, anomalies, packets …) of the running stack to a file."""
+    """Write a list of the running stack to a file.
+
+    WHAT is the list; it is of the newest capture unless --capture names another. Progress goes to standard error.
+    """
     try:
         with RemoteStack(load_settings()) as stack:
             _export(stack, what, _format(form, output), output, asked)

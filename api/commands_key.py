@@ -16,6 +16,7 @@ from rich.table import Table
 
 from api.access import Scope
 from api.keys import NAME, KeyRecord, changing, key_path, new_key, read_keys
+from infra.command_help import examples
 from infra.settings import load_settings
 from schemas.errors import SpanwatchError
 
@@ -60,12 +61,29 @@ class _Moment(click.ParamType):
         return moment_s
 
 
-@click.group("key")
+@click.group(
+    "key",
+    epilog=examples(
+        'spanwatch key create "soc" --scope read --scope capture --expires 90d',
+        "spanwatch key list",
+        "spanwatch key rotate soc --keep 7d",
+        "spanwatch key revoke soc",
+    ),
+)
 def key_command() -> None:
-    """Make, list, rotate and revoke API keys: who may do what from outside this machine."""
+    """Make, list, rotate and revoke API keys.
+
+    They say who may do what from outside this machine. A running API follows at once; run the command with the
+    SPANWATCH_STATE of the service.
+    """
 
 
-@key_command.command("create")
+@key_command.command(
+    "create",
+    epilog=examples(
+        'spanwatch key create "soc" --scope read --expires 90d', "KEY=$(spanwatch key create ci --scope predict)"
+    ),
+)
 @click.argument("name")
 @click.option(
     "--scope",
@@ -78,7 +96,10 @@ def key_command() -> None:
 @click.option("--expires", "expires_s", type=_Moment(), help="When it ends: 12h, 90d, 8w, or a date (UTC).")
 @_plainly
 def create(name: str, scopes: tuple[str, ...], expires_s: float | None) -> None:
-    """Make a key and print it, once: it is kept nowhere, only its hash."""
+    """Make a key and print it, once.
+
+    It is kept nowhere, only its hash.
+    """
     if not re.fullmatch(NAME, name):
         raise NoSuchKeyError("A name has letters, digits, blanks and . _ @ - only, 64 at most.")
     with _records() as records:
@@ -89,7 +110,7 @@ def create(name: str, scopes: tuple[str, ...], expires_s: float | None) -> None:
     _show(key, record)
 
 
-@key_command.command("list")
+@key_command.command("list", epilog=examples("spanwatch key list --all"))
 @click.option("--all", "is_all", is_flag=True, help="Show also those that count no longer.")
 @_plainly
 def list_keys(is_all: bool) -> None:
@@ -104,7 +125,7 @@ def list_keys(is_all: bool) -> None:
     Console().print(table)
 
 
-@key_command.command("revoke")
+@key_command.command("revoke", epilog=examples("spanwatch key revoke soc"))
 @click.argument("name")
 @_plainly
 def revoke(name: str) -> None:
@@ -116,14 +137,22 @@ def revoke(name: str) -> None:
     click.echo(f"{name} counts no longer.")
 
 
-@key_command.command("rotate")
+@key_command.command(
+    "rotate",
+    epilog=examples(
+        "spanwatch key rotate soc", "spanwatch key rotate soc --keep 7d    the old one counts for another week"
+    ),
+)
 @click.argument("name")
 @click.option(
     "--keep", "keep_s", type=_Moment(), help="Until when the old one counts as well: 12h, 7d; else it ends now."
 )
 @_plainly
 def rotate(name: str, keep_s: float | None) -> None:
-    """Make a key anew, by name or id, with the same scopes and end, and print it once."""
+    """Make a key anew, by name or id.
+
+    It has the same scopes and end, and is printed once.
+    """
     now_s = time.time()
     with _records() as records:
         places = _valid(records, name, now_s)

@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from api.remote import Answer, RemoteStack
+from infra.command_help import examples
 from infra.settings import load_settings
 from schemas.errors import ModelError, SpanwatchError
 from schemas.models import FINGERPRINT, MAX_BUNDLE_BYTES
 
 out = Console(markup=False, highlight=False)
 
-_HELP = """Show the models of the running stack, and say who judges flows.
+_HELP = """Show the models, and say which of them judges.
 
 \b
 The CHAMPION judges: its verdicts count, and /predict answers by it.
@@ -61,10 +62,13 @@ def model_command() -> None:
     """Hold the commands together."""
 
 
-@model_command.command("list")
+@model_command.command("list", epilog=examples("spanwatch model list"))
 @_plainly
 def list_command(stack: RemoteStack) -> None:
-    """List the registered models: roles, verdicts, drift, and how far the challenger agrees."""
+    """List the registered models.
+
+    With their roles, verdicts and drift, and how far the challenger agrees.
+    """
     answer = stack.get("/api/models", limit=1000)
     if not answer["models"]:
         out.print("No model is registered yet: `spanwatch model add FILE`.")
@@ -85,13 +89,16 @@ def list_command(stack: RemoteStack) -> None:
         out.print(f"A rollback brings back {answer['previous']}.")
 
 
-@model_command.command("show")
+@model_command.command("show", epilog=examples("spanwatch model show a01b"))
 @_model
 @click.option("--from", "from_", help="Agreement on flows from this time on: seconds since the epoch, or ISO 8601.")
 @click.option("--to", help="Agreement on flows before this time.")
 @_plainly
 def show_command(stack: RemoteStack, model: str, **asked: str | None) -> None:
-    """Show a model: where it comes from, what it said, its drift, and where it disagrees with the champion."""
+    """Show a model, and where it disagrees with the champion.
+
+    Where it comes from, what it said and how it drifts as well.
+    """
     wanted = {name.rstrip("_"): value for name, value in asked.items() if value is not None}
     answer = stack.get(f"/api/models/{_fingerprint(stack, model)}", **wanted)
     out.print(f"{answer['fingerprint']}  version {answer['version']}  {answer['role'] or 'no role'}")
@@ -112,12 +119,12 @@ def show_command(stack: RemoteStack, model: str, **asked: str | None) -> None:
         out.print(f"{_time(change['at'])}  {change['role']} ({change['action']}) by {change['by']}  {change['reason']}")
 
 
-@model_command.command("add")
+@model_command.command("add", epilog=examples('spanwatch model add new.pt --note "retrained on March"'))
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--note", default="", help="What is worth knowing of it.")
 @_plainly
 def add_command(stack: RemoteStack, file: Path, note: str) -> None:
-    """Register the model in FILE, as `spanwatch train` writes it; it gets no role by that."""
+    """Register the model in FILE; it gets no role by that."""
     try:
         size = file.stat().st_size
         bundle = file.read_bytes() if size <= MAX_BUNDLE_BYTES else b""
@@ -132,25 +139,29 @@ def add_command(stack: RemoteStack, file: Path, note: str) -> None:
         out.print(f"Next: `spanwatch model challenger {name}`, or at once `spanwatch model champion {name}`.")
 
 
-@model_command.command("champion")
+@model_command.command(
+    "champion", epilog=examples("spanwatch model champion a01b", "spanwatch model rollback            takes it back")
+)
 @_model
 @_reason
 @_plainly
 def champion_command(stack: RemoteStack, model: str, reason: str) -> None:
-    """Switch to a model: it judges from the next flows on. `spanwatch model rollback` takes it back."""
+    """Switch to a model: it judges from the next flows on."""
     name = _fingerprint(stack, model)
     answer = stack.act("POST", f"/api/models/{name}/champion", reason=reason)
     was = f"; before it was {answer['previous']}" if answer["is_changed"] and answer["previous"] else ""
     out.print(f"The champion is {name}{was}." if answer["is_changed"] else f"The champion was {name} already.")
 
 
-@model_command.command("challenger")
+@model_command.command(
+    "challenger", epilog=examples("spanwatch model challenger a01b", "spanwatch model challenger --end")
+)
 @click.argument("model", metavar="[MODEL]", required=False)
 @click.option("--end", is_flag=True, help="Have no challenger any more.")
 @_reason
 @_plainly
 def challenger_command(stack: RemoteStack, model: str | None, end: bool, reason: str) -> None:
-    """Let a model judge in the champion's shadow, or end that with --end."""
+    """Let a model judge in the champion's shadow, or end it."""
     if end == (model is not None):
         raise click.UsageError("Name a model, or say --end.")
     if model is None:
@@ -163,21 +174,27 @@ def challenger_command(stack: RemoteStack, model: str | None, end: bool, reason:
     out.print(f"Where they agree: `spanwatch model show {name}`.")
 
 
-@model_command.command("rollback")
+@model_command.command("rollback", epilog=examples('spanwatch model rollback --reason "false alarms"'))
 @_reason
 @_plainly
 def rollback_command(stack: RemoteStack, reason: str) -> None:
-    """Bring back the champion before the current one; repeated, the one before that."""
+    """Bring back the champion before the current one.
+
+    Repeated, the one before that.
+    """
     answer = stack.act("POST", "/api/models/rollback", reason=reason)
     out.print(f"The champion is {answer['champion']} again.")
 
 
-@model_command.command("export")
+@model_command.command("export", epilog=examples("spanwatch model export a01b old.pt"))
 @_model
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_plainly
 def export_command(stack: RemoteStack, model: str, file: Path) -> None:
-    """Write a model's bundle to FILE, byte for byte as it was registered."""
+    """Write a model's bundle to FILE.
+
+    Byte for byte as it was registered.
+    """
     with stack.download(f"/api/models/{_fingerprint(stack, model)}/bundle") as answer:
         bundle = answer.read()
     try:

@@ -6,6 +6,7 @@ import click
 
 from api.notify_policy import Note
 from api.notify_targets import target, urls_of
+from infra.command_help import examples
 from infra.settings import load_settings
 from schemas.errors import SettingsError, SpanwatchError
 
@@ -16,11 +17,21 @@ _NOTE = Note(
 )
 
 
-@click.command("notify")
+@click.command(
+    "notify",
+    epilog=examples(
+        "spanwatch notify", "spanwatch notify --test", 'spanwatch notify --test "slack://TokenA/TokenB/TokenC/#channel"'
+    ),
+)
 @click.option("--test", "is_test", is_flag=True, help="Send a test message.")
 @click.argument("url", required=False)
 def notify_command(is_test: bool, url: str | None) -> None:
-    """Say whom anomalies are told (SPANWATCH_NOTIFY_URLS), or send a test message to them or to an apprise URL."""
+    """Say whom anomalies are told, or send a test message.
+
+    URL is one that Apprise knows; without it those of SPANWATCH_NOTIFY_URLS are meant.
+
+    Exit status: 1 when one of them could not be told.
+    """
     try:
         urls = [url] if url else urls_of(load_settings())
         if not urls:

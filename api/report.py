@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -10,147 +9,137 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from api.capture_answers import LedgerAnswer
+from api.classification_summary import VerdictsSummaryAnswer
 from api.remote import Answer
+from api.report_answers import ReportAnswer
+from api.report_words import full_moment, size
+from schemas.enums import Severity
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _MAX_BARS = 72
 _MAX_ROWS = 10
+_TRAFFIC = "Traffic "
+_ROOM = 80 - len(_TRAFFIC) - 2
 
 
-def report(
-    capture: Answer, summary: Answer, windows: Sequence[Answer], incidents: Answer, verdicts: Answer, ledger: Answer
-) -> Group:
-    """Return the report of one capture.
-
-    Parameters
-    ----------
-    capture, summary, incidents, verdicts, ledger : dict
-        Answers of ``/api/captures/ID``, ``/api/metrics/summary``, ``/api/anomalies/incidents``,
-        ``/api/classifications/summary`` and ``/api/captures/ID/ledger``.
-    windows : sequence of dict
-        All windows, in order.
-    """
-    parts: list[RenderableType] = [_headline(capture, summary), Text()]
-    parts += [_traffic(windows), Text()]
-    parts += [_protocols(windows), Text(), _talkers(windows), Text()]
-    parts += [_transport(windows, summary), Text(), _unusual(incidents), Text()]
-    parts += [_verdicts(verdicts), Text(), ledger_table(ledger)]
+def report_text(report: ReportAnswer) -> RenderableType:
+    """Return a report for a terminal."""
+    if not report.timeline:
+        return Text(f"{report.file.name} holds no packets.")
+    parts: list[RenderableType] = [_headline(report), Text()]
+    parts += [_traffic(report), Text()]
+    parts += [_protocols(report), Text(), _talkers(report), Text()]
+    parts += [_transport(report), Text(), _unusual(report), Text()]
+    parts += [_verdicts(report.verdicts), Text(), ledger_table(report.ledger)]
     return Group(*parts)
 
 
-def _headline(capture: Answer, summary: Answer) -> Text:
+def _headline(report: ReportAnswer) -> Text:
+    capture, summary = report.capture, report.summary
     text = Text()
-    text.append(f"{capture['name']}\n", style="bold")
-    text.append(
-        f"{capture['packets']:,} packets, {size(capture['bytes'])} in {summary['time_span']:,.1f} s, "
-        f"{summary['total_windows']} windows of {capture['window_size']:g} s"
-    )
-    if capture["first_packet"] is not None:
-        first = datetime.fromtimestamp(capture["first_packet"], UTC)
-        text.append(f", from {first:%Y-%m-%d %H:%M:%S} UTC")
-    text.append(f"\ncapture {capture['capture_id']}", style="dim")
-    if capture["is_truncated"]:
+    text.append(f"{report.file.name}\n", style="bold")
+    text.append(f"{capture.packets:,} packets, {size(capture.bytes)}")
+    if summary is not None:
+        text.append(f" in {summary.time_span:,.1f} s, {summary.total_windows} windows of {capture.window_size:g} s")
+    if capture.first_packet is not None:
+        text.append(f", from {full_moment(capture.first_packet)}")
+    text.append(f"\ncapture {capture.capture_id}", style="dim")
+    if capture.is_truncated:
         text.append("\nThe file ends inside a record: what came before it is counted.", style="yellow")
     return text
 
 
-def _traffic(windows: Sequence[Answer]) -> Text:
-    """Return bytes per window as a line of bars; neighbours are added up when there are many."""
-    step = -(-len(windows) // _MAX_BARS)
-    sums = [
-        sum(window["bandwidth"]["total_bytes"] for window in windows[first : first + step])
-        for first in range(0, len(windows), max(step, 1))
-    ]
-    most = max(sums, default=0)
+def _traffic(report: ReportAnswer) -> Text:
+    """Return bytes over time as a line of bars; neighbours are added up when there are many."""
+    points = report.timeline
+    step = -(-len(points) // _MAX_BARS)
+    sums = [sum(point.bytes for point in points[first : first + step]) for first in range(0, len(points), step)]
+    most = max(sums)
     bars = "".join(_BARS[-(-value * (len(_BARS) - 1) // most) if most else 0] for value in sums)
-    per_bar = f"{step} windows a bar" if step > 1 else "a window a bar"
-    return Text.assemble(("Traffic ", "bold"), (bars, "cyan"), (f"  most {size(most)}, {per_bar}", "dim"))
+    windows = step * points[0].windows
+    per_bar = f"{windows} windows a bar" if windows > 1 else "a window a bar"
+    caption = f"most {size(most)}, {per_bar}"
+    # Beside the bars only where both fit the narrowest terminal in use.
+    gap = "  " if len(bars) + len(caption) < _ROOM else f"\n{' ' * len(_TRAFFIC)}"
+    return Text.assemble((_TRAFFIC, "bold"), (bars, "cyan"), (f"{gap}{caption}", "dim"))
 
 
-def _unusual(incidents: Answer) -> RenderableType:
+def _unusual(report: ReportAnswer) -> RenderableType:
     """Return what was found, the bad ones first; each line is one incident."""
-    if not incidents["total"]:
+    if not report.incidents_total:
         return Text("Nothing unusual was found.", style="green")
-    table = _table(f"What is unusual ({incidents['total']} incidents)", "what", "windows")
+    table = _table(f"What is unusual ({report.incidents_total} incidents)", "what", "windows")
     table.columns[0].overflow = "fold"
-    found = sorted(incidents["incidents"], key=lambda incident: (incident["severity"] != "high", -incident["windows"]))
-    for incident in found[:_MAX_ROWS]:
-        style = "red" if incident["severity"] == "high" else "yellow"
-        table.add_row(Text(incident["message"], style=style), f"{incident['windows']:,}")
+    for incident in report.incidents[:_MAX_ROWS]:
+        style = "red" if incident.severity is Severity.HIGH else "yellow"
+        table.add_row(Text(incident.message, style=style), f"{incident.windows:,}")
+    if report.incidents_total > _MAX_ROWS:
+        table.add_row(Text(f"… and {report.incidents_total - _MAX_ROWS:,} more", style="dim"), "")
     return table
 
 
-def _verdicts(said: Answer) -> RenderableType:
+def _verdicts(said: VerdictsSummaryAnswer) -> RenderableType:
     """Return what the classifier says of the flows, by class."""
-    if not said["flows"]:
+    if not said.flows:
         return Text("No flow was judged: there is no model, or nothing to judge.", style="dim")
-    doubtful = f", {said['uncertain']:,} uncertain" if said["uncertain"] else ""
-    title = f"Verdicts ({said['flows']:,} flows, {said['attacks']:,} attacks{doubtful})"
+    doubtful = f", {said.uncertain:,} uncertain" if said.uncertain else ""
+    title = f"Verdicts ({said.flows:,} flows, {said.attacks:,} attacks{doubtful})"
     table = _table(title, "class", "flows", "packets", "confidence", "sources", "destinations")
-    for row in said["classes"]:
-        counts = (f"{row[name]:,}" for name in ("flows", "packets"))
-        ends = (f"{row[name]:,}" for name in ("sources", "destinations"))
-        style = "red" if row["is_attack"] else None
-        table.add_row(row["class_name"], *counts, f"{row['mean_confidence']:.3f}", *ends, style=style)
+    for row in said.classes:
+        ends = (f"{row.sources:,}", f"{row.destinations:,}")
+        style = "red" if row.is_attack else None
+        table.add_row(
+            row.class_name, f"{row.flows:,}", f"{row.packets:,}", f"{row.mean_confidence:.3f}", *ends, style=style
+        )
     return table
 
 
-def _protocols(windows: Sequence[Answer]) -> Table:
-    packets, sent = Counter[str](), Counter[str]()
-    for window in windows:
-        for name, share in window["protocol"].items():
-            packets[name] += share["packets"]
-            sent[name] += share["bytes"]
-    total = sum(sent.values())
+def _protocols(report: ReportAnswer) -> Table:
     table = _table("Protocols", "protocol", "packets", "bytes", "share")
-    for name, n_bytes in sent.most_common(_MAX_ROWS):
-        table.add_row(name, f"{packets[name]:,}", size(n_bytes), f"{n_bytes / total:.1%}" if total else "")
+    for row in report.protocols[:_MAX_ROWS]:
+        table.add_row(row.name, f"{row.packets:,}", size(row.bytes), f"{row.byte_share:.1%}")
     return table
 
 
-def _talkers(windows: Sequence[Answer]) -> Table:
-    sent, received = Counter[str](), Counter[str]()
-    for window in windows:
-        sent.update(dict(window["bandwidth"]["top_src_bytes"]))
-        received.update(dict(window["bandwidth"]["top_dst_bytes"]))
+def _talkers(report: ReportAnswer) -> Table:
     table = _table("Top talkers", "address", "sent", "received")
-    for address, _ in (sent + received).most_common(_MAX_ROWS):
-        table.add_row(address, size(sent[address]), size(received[address]))
+    for row in report.talkers[:_MAX_ROWS]:
+        table.add_row(row.ip, size(row.sent_bytes), size(row.received_bytes))
     return table
 
 
-def _transport(windows: Sequence[Answer], summary: Answer) -> Table:
-    latency = summary["latency"]
-    data = sum(window["tcp"]["data_segments"] for window in windows)
-    again = sum(window["tcp"]["retransmissions"] for window in windows)
-    half_open = sum(window["connections"]["half_open"] for window in windows)
-    failed = sum(window["connections"]["failed"] for window in windows)
-    table = _table("Connections", "", "")
-    table.add_row("in a window, on average", f"{summary['connections']['mean_per_window']:,.1f}")
-    table.add_row("attempts without an answer", f"{half_open:,}")
-    table.add_row("attempts refused", f"{failed:,}")
-    if latency["mean_rtt"] is not None:
-        table.add_row("TCP round trip, mean of windows", f"{latency['mean_rtt']:.2f} ms")
-        table.add_row("TCP round trip, longest", f"{latency['max_rtt']:.2f} ms")
+def _transport(report: ReportAnswer) -> Table:
+    points, summary = report.timeline, report.summary
+    data = sum(point.data_segments for point in points)
+    again = sum(point.retransmissions for point in points)
+    table = _table("Connections", "", "", has_header=False)
+    if summary is not None:
+        table.add_row("in a window, on average", f"{summary.connections.mean_per_window:,.1f}")
+    table.add_row("attempts without an answer", f"{sum(point.half_open for point in points):,}")
+    table.add_row("attempts refused", f"{sum(point.failed for point in points):,}")
+    if summary is not None and summary.latency.mean_rtt is not None:
+        table.add_row("TCP round trip, mean of windows", f"{summary.latency.mean_rtt:.2f} ms")
+        table.add_row("TCP round trip, longest", f"{summary.latency.max_rtt:.2f} ms")
     share = f" ({again / data:.2%} of data segments)" if data else ""
     table.add_row("TCP retransmissions", f"{again:,}{share}")
     return table
 
 
-def ledger_table(ledger: Answer) -> Group:
+def ledger_table(ledger: LedgerAnswer) -> Group:
     """Return the loss ledger as a table and a verdict."""
     table = _table("Loss ledger", "hop", "packets in", "packets out", "difference")
-    for hop in ledger["hops"]:
-        style = "red" if hop["difference"] else None
-        counts = (f"{hop[column]:,}" for column in ("packets_in", "packets_out", "difference"))
-        table.add_row(hop["hop"], *counts, style=style)
+    for hop in ledger.hops:
+        style = "red" if hop.difference else None
+        counts = (f"{count:,}" for count in (hop.packets_in, hop.packets_out, hop.difference))
+        table.add_row(hop.hop.value, *counts, style=style)
     verdict = Text("Nothing was lost.", style="green")
-    lost = [f"{hop['hop']} {reason} {count:,}" for hop in ledger["hops"] for reason, count in hop["lost"].items()]
+    lost = [f"{hop.hop.value} {reason} {count:,}" for hop in ledger.hops for reason, count in hop.lost.items()]
     if lost:
         verdict = Text(f"Lost or left out: {', '.join(lost)}.", style="yellow")
-    if not ledger["is_balanced"]:
-        verdict = Text(f"Not balanced: {ledger['difference']:,} packets differ.", style="bold red")
-    undecodable = ", ".join(f"{reason} {count:,}" for reason, count in ledger["undecodable"].items())
+    if not ledger.is_balanced:
+        verdict = Text(f"Not balanced: {ledger.difference:,} packets differ.", style="bold red")
+    undecodable = ", ".join(f"{reason} {count:,}" for reason, count in ledger.undecodable.items())
     if undecodable:
         verdict.append(f" Counted, but not decoded to the end: {undecodable}.", style="yellow")
     return Group(table, verdict)
@@ -180,17 +169,10 @@ def last_window(window: Answer) -> str:
     return f"{which}, to {ended:%Y-%m-%d %H:%M:%S} UTC: {traffic}"
 
 
-def size(n_bytes: float) -> str:
-    """Return a number of bytes in decimal units."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(n_bytes) < 1000:
-            return f"{n_bytes:,.0f} {unit}" if unit == "B" else f"{n_bytes:,.1f} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:,.1f} TB"
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _table(title: str, *columns: str, has_header: bool = True) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=has_header
+    )
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left", header_style="dim")
     return table

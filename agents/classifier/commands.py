@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from infra.command_help import examples
 from schemas.classes import CLASS_NAMES
 from schemas.errors import SpanwatchError
 
@@ -83,7 +84,7 @@ class _Epochs:
         self._bar.update(self._task, completed=epoch.number, total=self._total, now=now)
 
 
-@click.command("train")
+@click.command("train", epilog=examples("spanwatch train flows.parquet --out new.pt"))
 @_FILES
 @click.option("--out", "model", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Bundle to write.")
 @click.option("--epochs", type=click.IntRange(1), help="At most so many epochs.")
@@ -95,7 +96,9 @@ class _Epochs:
 def train_command(
     files: tuple[Path, ...], model: Path, version: str, device: str | None, threads: int | None, **numbers: int | None
 ) -> None:
-    """Train a model on FILES of labelled flows, and write its bundle and learning curve.
+    """Train a model on labelled flows.
+
+    What is written is its bundle, and its learning curve beside it.
 
     FILES are Parquet or CSV with the columns of CICIDS2017 as published or as corrected, records of our own flow meter
     with a column that labels them, or captures with their label files beside them; several are mixed.
@@ -153,7 +156,7 @@ def _packed(fitted: Fitted, flows: LabelledFlows, version: str) -> Any:
     return Bundle(fitted.network, fitted.scaler, fitted.calibration, fitted.plan.architecture, about)
 
 
-@click.command("evaluate")
+@click.command("evaluate", epilog=examples("spanwatch evaluate flows.parquet --model new.pt"))
 @_FILES
 @click.option("--model", type=click.Path(path_type=Path, dir_okay=False), help="A bundle; the shipped one unless told.")
 @click.option(
@@ -179,7 +182,9 @@ def evaluate_command(
     again: bool,
     threads: int | None,
 ) -> None:
-    """Judge a model on FILES of labelled flows, which are what `train` reads.
+    """Judge a model on labelled flows.
+
+    FILES are what `train` reads.
 
     Without --page: what the model says of these flows, which should not be those it was trained on; by program, where
     the files name it. With --page: its recipe, trained on the earlier flows and judged on the later ones beside trees,

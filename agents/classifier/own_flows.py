@@ -13,6 +13,7 @@ import pyarrow.parquet
 
 from agents.classifier.captures import labelled, labelled_records, labels_beside, metered, packets_of, read_label_rows
 from agents.classifier.links import over_another_link
+from infra.command_help import examples
 from schemas.errors import SpanwatchError
 from streams.packets import Packets
 
@@ -83,14 +84,17 @@ _SCHEMA = pa.schema(
 )
 
 
-@click.command("label")
+@click.command("label", epilog=examples("spanwatch label lab/*.pcap.gz --out flows.parquet"))
 @click.argument("captures", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--out", "path", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Parquet to write.")
 @click.option("--at-most", type=click.IntRange(1), default=300, show_default=True, help="Of a program in a capture.")
 @click.option("--links", type=click.IntRange(0), default=0, help="Meter each once more, so often, as over other links.")
 @click.option("--without", multiple=True, help="Name of a program whose flows are left out; several.")
 def label_command(captures: tuple[Path, ...], path: Path, at_most: int, links: int, without: tuple[str, ...]) -> None:
-    """Write the flows of labelled CAPTURES, features and classes, as one table to train with."""
+    """Write the flows of labelled captures.
+
+    CAPTURES are files with their labels beside them; what is written is one table to train with, features and classes.
+    """
     try:
         count = write_own_flows(captures, path, at_most, links, without)
     except SpanwatchError as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -164,11 +167,35 @@ def test_a_missing_file_fails_in_plain_words(stack: Stack) -> None:
     assert "nowhere.pcap" in done.stderr
 
 
-def test_analyze_prints_a_report(stack: Stack, sample: Path) -> None:
-    done = stack.run("analyze", str(sample))
-    assert done.returncode == 0, done.stderr
-    for word in ("packets", "Protocols", "Top talkers", "unusual", "Loss ledger", "Nothing was lost"):
+def test_analyze_prints_a_report_and_hands_it_on(stack: Stack, sample: Path, tmp_path: Path) -> None:
+    page, tables = tmp_path / "report.html", tmp_path / "tables"
+    done = stack.run("analyze", str(sample), "--html", str(page), "--csv", str(tables), "--fail-on", "high")
+    # The sample holds attacks, and the exit status says so.
+    assert done.returncode == 3, done.stderr
+    for word in ("packets", "Protocols", "Top talkers", "unusual", "Verdicts", "Loss ledger", "Nothing was lost"):
         assert word in done.stdout
+    capture_id = done.stdout.partition("\ncapture ")[2].split()[0]
+    text = page.read_text()
+    assert hashlib.sha256(sample.read_bytes()).hexdigest() in text
+    summary = stack.remote.get("/api/metrics/summary", capture=capture_id)
+    verdicts = stack.remote.get("/api/classifications/summary", capture=capture_id)
+    incidents = stack.remote.get("/api/anomalies/incidents", capture=capture_id)
+    assert f"{summary['packets']:,} packets" in text
+    assert f"Of {verdicts['flows']:,} flows {verdicts['benign']:,} were called benign" in text
+    assert text.count('<p class="why">') == incidents["total"] > 0
+    with (tables / "incidents.csv").open() as file:
+        told = {row["incident_id"] for row in csv.DictReader(file)}
+    assert told == {incident["incident_id"] for incident in incidents["incidents"]}
+
+
+def test_a_report_is_json_on_standard_output_and_nothing_else(stack: Stack, computed: dict[str, Any]) -> None:
+    done = stack.run("report", computed["capture_id"], "--json", "-")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["capture"] == stack.remote.capture(computed["capture_id"])
+    assert said["windows"] == stack.remote.windows(computed["capture_id"])
+    assert said["summary"] == stack.remote.get("/api/metrics/summary", capture=computed["capture_id"])
+    assert said["worst"] == "high"
 
 
 def test_status_shows_captures_lag_and_ledger(stack: Stack, computed: dict[str, Any]) -> None:
