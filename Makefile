@@ -5,8 +5,7 @@ PYTHON_BIN := .venv/bin
 
 # The capture that `make run` analyses: make run PCAP=my.pcap
 PCAP ?= $(firstword $(wildcard samples/mixed.pcap*))
-# What `make test` runs: make test TESTS=tests/infra
-TESTS ?=
+# make test TESTS=tests/infra runs these only
 
 .PHONY: help
 help: ## List the commands
@@ -27,9 +26,14 @@ up: ## Set up, then run everything until Ctrl-C: broker, store, workers, API
 	@$(PYTHON_BIN)/spanwatch up
 
 .PHONY: test
-test: ## Set up, then run the tests (or TESTS=PATH)
+test: ## Set up, then run the tests (or TESTS=PATH): units side by side, then what starts whole stacks
 	@infra/setup.sh test
+ifdef TESTS
 	$(PYTHON_BIN)/pytest $(TESTS)
+else
+	$(PYTHON_BIN)/pytest --numprocesses 2 --dist loadgroup --ignore tests/integration
+	$(PYTHON_BIN)/pytest tests/integration
+endif
 
 .PHONY: lint
 lint: ## Set up, then check format, style, types and the import rule
@@ -46,11 +50,18 @@ check: lint test ## lint and test: what CI runs
 bench: ## Measure throughput against nfstream and tshark; writes docs/benchmarks.md
 	@infra/setup.sh bench
 	$(PYTHON_BIN)/python -m benchmarks.run
+	$(PYTHON_BIN)/python -m benchmarks.panels > docs/benchmarks/panels.md.new
+	@mv docs/benchmarks/panels.md.new docs/benchmarks/panels.md
 
 .PHONY: lab
 lab: ## Record labelled captures of real programs and attacks in network namespaces (root)
 	@infra/setup.sh lab
 	$(PYTHON_BIN)/python -m lab all --out .local/lab
+
+.PHONY: console
+console: ## Build the console (Node 18 or newer) and check its types
+	@infra/setup.sh run
+	cd console && npm run --silent check
 
 .PHONY: docs
 docs: ## Write the generated reference pages again
@@ -58,10 +69,11 @@ docs: ## Write the generated reference pages again
 	$(PYTHON_BIN)/python -m infra.settings_page > docs/settings.md.new
 	@mv docs/settings.md.new docs/settings.md
 	$(PYTHON_BIN)/python -m api.access_page
+	$(PYTHON_BIN)/python -m infra.grafana_dashboards
 
 .PHONY: clean
 clean: ## Remove caches and build leftovers; data, jars and .venv stay
-	rm -rf build .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info infra/kafka/target
+	rm -rf build console/dist console/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info infra/kafka/target
 	find . -path ./.venv -prune -o -path ./.local -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 .PHONY: distclean

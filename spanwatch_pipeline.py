@@ -61,7 +61,8 @@ def _child(name: str, settings: Settings) -> Process:
 
 def start_storage(settings: Settings, store: Store) -> AppThread:
     """Start the storage agents in this process, which owns the store; the configured model is registered by then."""
-    register_configured_model(settings, ModelStorage(store).keep)
+    models = ModelStorage(store)
+    register_configured_model(settings, models.keep, models.stored)
     storage = AppThread(partial(make_storage, settings, store))
     storage.start()
     return storage

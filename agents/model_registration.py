@@ -9,6 +9,7 @@ from collections.abc import Callable
 from confluent_kafka import Producer
 
 from agents.app import Received
+from agents.model_storage import StoredModels
 from agents.sender import Sender
 from infra.kafka import producer
 from infra.model_runtime import Model
@@ -33,7 +34,9 @@ from schemas.topics import MODELS
 log = logging.getLogger(__name__)
 
 
-def register_configured_model(settings: Settings, keep: Callable[[Received], None]) -> None:
+def register_configured_model(
+    settings: Settings, keep: Callable[[Received], None], stored: Callable[[], StoredModels] = StoredModels
+) -> None:
     """Make the model of ``model_path`` the champion, unless that has been done before; store what the topic has.
 
     Starting again changes nothing: whoever was made champion since stays it. Another model in ``model_path`` than at
@@ -44,6 +47,8 @@ def register_configured_model(settings: Settings, keep: Callable[[Received], Non
     ----------
     keep : callable
         Stores a message: those that are stored are stored once, and a new store learns of all models.
+    stored : callable
+        Returns what the store has: a new topic, as behind a restored store, learns of all models from it.
 
     Raises
     ------
@@ -60,7 +65,36 @@ def register_configured_model(settings: Settings, keep: Callable[[Received], Non
     except ModelError as error:
         log.error("the model of the settings is not registered: %s", error)  # noqa: TRY400 - the sentence says it
         return
-    register(settings, model, bundle, state, _sending(settings, producer(settings), keep))
+    send = _sending(settings, producer(settings), keep)
+    if not state.offsets and not state.roles:
+        bring_back(stored(), model.facts.fingerprint, state, send)
+    register(settings, model, bundle, state, send)
+
+
+def bring_back(stored: StoredModels, configured: str, state: ModelsState, send: SendModels) -> None:
+    """Send the models and roles of a store to a topic that has none.
+
+    Parameters
+    ----------
+    stored : StoredModels
+        What the store has.
+    configured : str
+        Fingerprint of the model that ``model_path`` names. When it is among them it counts as known: who was made
+        champion since stays it.
+    state : ModelsState
+        What stands on the topic; becomes what stands on it then.
+    """
+    for row, bundle in stored.bundles:
+        send_bundle(send, row, bundle)
+        state.offsets[row.fingerprint] = 0
+    for change in stored.roles.values():
+        send_role(send, change)
+        state.roles[change.role] = change
+    if configured in state.offsets:
+        send_configured(send, configured)
+        state.configured = configured
+    if stored.bundles:
+        log.info("%d models of the store were put on the new topic", len(stored.bundles))
 
 
 def bundle_of(settings: Settings) -> bytes:

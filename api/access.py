@@ -38,7 +38,7 @@ class Scope(StrEnum):
     BLOCK = "block"
     """Block addresses and let them go again."""
     ADMIN = "admin"
-    """Everything: all the above, models, deletions and the audit."""
+    """Everything: all the above, models, deletions, backups and the audit."""
 
     @property
     def acts(self) -> bool:

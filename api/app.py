@@ -33,9 +33,11 @@ from api.predictor import Predictor
 from api.redirect import PermanentRedirect
 from api.routers import (
     anomalies,
+    backup,
     baselines,
     captures,
     classifications,
+    console,
     control,
     defence,
     detect,
@@ -45,12 +47,15 @@ from api.routers import (
     export,
     flows,
     honeypots,
+    hosts,
     live,
     metrics,
     models,
     predict,
+    reports,
     root,
     stream,
+    uploads,
 )
 from api.routers import audit as audit_log
 from api.routers import telemetry as figures
@@ -79,13 +84,18 @@ ROUTERS = (
     predict,  # first: asked most often, and routes are tried one after the other
     *(root, metrics, anomalies, detect, baselines, captures, flows, control, live, stream, evidence, export),
     classifications,
+    reports,
     models,
     figures,
     audit_log,
     defence,
     honeypots,
+    hosts,
+    backup,
     events,
     event_features,
+    uploads,
+    console,
 )
 """Modules whose routers are served; the first that knows a path answers."""
 
@@ -232,9 +242,9 @@ def _lifespan(
     return lifespan
 
 
-def opened_store(settings: Settings) -> Store:
-    """Open the store and bring its tables up to date; raises ``StoreError``."""
-    store = Store.open(
+def store_of(settings: Settings) -> Store:
+    """Open the store as it is; raises ``StoreError``."""
+    return Store.open(
         settings.clickhouse,
         packets_ttl_days=settings.packets_ttl_days,
         windows_ttl_days=settings.windows_ttl_days,
@@ -242,6 +252,11 @@ def opened_store(settings: Settings) -> Store:
         audit_ttl_days=settings.audit_ttl_days,
         honeypots_ttl_days=settings.honeypots_ttl_days,
     )
+
+
+def opened_store(settings: Settings) -> Store:
+    """Open the store and bring its tables up to date; raises ``StoreError``."""
+    store = store_of(settings)
     try:
         store.migrate()
     except BaseException:

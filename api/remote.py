@@ -129,10 +129,10 @@ class RemoteStack:
         return self._ask(method, path, params=parameters, content=content)
 
     @contextmanager
-    def download(self, path: str, **parameters: str) -> Iterator[httpx.Response]:
-        """Yield the answer of a GET whose body is read as it comes; raises as ``get``, also when it breaks off."""
+    def download(self, path: str, *, method: str = "GET", **parameters: str) -> Iterator[httpx.Response]:
+        """Yield an answer whose body is read as it comes; raises as ``get``, also when it breaks off."""
         try:
-            with self._client.stream("GET", path, params=parameters) as answer:
+            with self._client.stream(method, path, params=parameters) as answer:
                 if answer.is_error:
                     answer.read()
                     raise SpanwatchError(str(answer.json().get("message") or answer.reason_phrase))

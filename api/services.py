@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -67,6 +68,8 @@ class Services:
         What there is of threats.
     extractions : asyncio.Semaphore
         How many extractions of evidence may run side by side.
+    backups : threading.Lock
+        Held while a backup is made: there is one at a time.
     started_s : float
         Monotonic clock at the start.
     """
@@ -85,6 +88,7 @@ class Services:
     predictor: Predictor
     figures: TrafficFigures
     extractions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_EXTRACTIONS))
+    backups: threading.Lock = field(default_factory=threading.Lock)
     started_s: float = field(default_factory=time.monotonic)
 
     @property

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from infra.settings_access import AccessSettings
 from infra.settings_classify import ClassifySettings
+from infra.settings_console import ConsoleSettings
 from infra.settings_defence import DefenceSettings
 from infra.settings_flows import FlowSettings
 from infra.settings_honeypots import HoneypotSettings
@@ -52,6 +53,7 @@ class Settings(
     NotifySettings,
     FlowSettings,
     LiveSettings,
+    ConsoleSettings,
 ):
     """The settings of one stack; two stacks with different ``state`` and ``ports`` do not meet."""
 
@@ -281,6 +283,11 @@ class Settings(
     def captures_folder(self) -> Path:
         """Folder of what live captures keep on disk, one folder inside per capture."""
         return self.state / "captures"
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Folder of the capture files that were uploaded."""
+        return self.state / "uploads"
 
     @property
     def thresholds(self) -> Thresholds:

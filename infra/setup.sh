@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sets up what `make` needs, and nothing twice: infra/setup.sh [run|test|bench|lab]
 #
-#   run    programs, .venv with the service, Kafka's jars
+#   run    programs, .venv with the service, Kafka's jars, the console
 #   test   run, and the tools of the tests
 #   bench  test, and the tools of the benchmark
 #   lab    run, and the programs of the traffic lab
@@ -59,7 +59,11 @@ missing_packages() {
     has_java || echo default-jre-headless
     [ -d "$jars" ] || has mvn || echo maven
     has tshark || echo tshark
+    has node || echo nodejs
+    has npm || echo npm
     if [ "$what" = test ]; then
+        has chromium || echo chromium
+        has systemd-analyze || echo systemd
         has ip || echo iproute2
         has nft || echo nftables
         has tcpreplay || echo tcpreplay
@@ -125,9 +129,27 @@ install_kafka() {
     mv "$fresh" "$jars"
 }
 
+# The service works without the console, and says how to build it; the tests do not.
+install_console() {
+    wanted=$(find console -path console/node_modules -prune -o -path console/dist -prune -o -type f -print |
+        LC_ALL=C sort | xargs cat | cksum)
+    [ "$(cat console/dist/.built-from 2>/dev/null)" = "$wanted" ] && return 0
+    say "building the console"
+    if (cd console && npm ci --silent && npm run --silent build) >&2; then
+        echo "$wanted" >console/dist/.built-from
+    elif [ "$what" = run ]; then
+        say "npm cannot build the console (see above); everything else works without it."
+    else
+        fail "npm cannot build the console (see above)."
+    fi
+}
+
 install_packages
-# Maven waits for the network while pip unpacks.
+# Maven and npm wait for the network while pip unpacks.
 install_kafka &
 kafka=$!
+install_console &
+console=$!
 install_python
 wait $kafka
+wait $console

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -14,8 +14,11 @@ from infra import store_migrations
 from infra.arrow import encode_table
 from infra.counters import STORE_ERRORS, STORE_ROWS, STORE_SECONDS
 from infra.native import encode_native, has_native_form
-from infra.store_clients import Clients, refused
+from infra.store_clients import INSERT_SETTINGS, Clients, refused
 from schemas.tables import SERVICE_TABLES, TABLES
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 Parameters = Mapping[str, object]
 
@@ -33,19 +36,6 @@ AUDIT_TTL_DAYS = 365
 
 HONEYPOTS_TTL_DAYS = 90
 """Days that honeypots' logs are kept, when the settings say nothing."""
-
-_INSERT_SETTINGS: dict[str, str | int] = {
-    "async_insert": 0,
-    "insert_deduplicate": 1,
-    "deduplicate_blocks_in_dependent_materialized_views": 1,
-    # One insert is one block in the table and behind every view: a repeat then repeats exactly the same blocks.
-    "min_insert_block_size_rows": 1_048_576,
-    "min_insert_block_size_bytes": 1 << 30,
-    "max_insert_block_size": 1_048_576,
-    "max_insert_threads": 1,
-    "max_threads": 1,
-    "max_partitions_per_insert_block": 0,
-}
 
 _WAIT_FOR_DELETION = "lightweight_deletes_sync = 2"
 _NOTE_DELETION = "lightweight_deletes_sync = 0"
@@ -125,6 +115,10 @@ class Store:
     def close(self) -> None:
         """Close the store; calls still running finish, later ones fail. The embedded engine stops with the last."""
         self._clients.close()
+
+    def lend(self) -> AbstractContextManager[Client]:
+        """Return what lends a client of the driver, for what the calls below do not do; raises as they do."""
+        return self._clients.client()
 
     @staticmethod
     @contextmanager
@@ -217,15 +211,20 @@ class Store:
                     table,
                     rows.schema.names,
                     body,
-                    settings={**_INSERT_SETTINGS, "insert_deduplication_token": token},
+                    settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
                     fmt=form,
                 )
             except ClickHouseError as error:
                 raise refused(error, f"an insert into {table}") from error
         STORE_ROWS.labels(table).inc(rows.num_rows)
 
-    def migrate(self) -> list[str]:
+    def migrate(self, version: int | None = None) -> list[str]:
         """Bring the store's tables up to what this version needs, and its retention to the settings.
+
+        Parameters
+        ----------
+        version : int or None
+            Where to stop, for the tables as an older version had them; None for the newest.
 
         Returns
         -------
@@ -242,10 +241,11 @@ class Store:
         self.command(store_migrations.CREATE_RECORD)
         rows = self.query("SELECT version, checksum FROM schema_migrations FINAL")
         recorded = {int(str(row["version"])): str(row["checksum"]) for row in rows}
-        todo = store_migrations.pending(store_migrations.read_migrations(), recorded)
+        todo = store_migrations.pending(store_migrations.read_migrations()[:version], recorded)
         for migration in todo:
             store_migrations.apply(migration, self._retention_days, self.command, self._record)
-        self._apply_retention()
+        if version is None:
+            self._apply_retention()
         return [migration.name for migration in todo]
 
     def _record(self, migration: store_migrations.Migration) -> None:

@@ -33,6 +33,20 @@ _SESSION: dict[str, str | int] = {
 }
 """Settings of every client, on both kinds of store."""
 
+INSERT_SETTINGS: dict[str, str | int] = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # One insert is one block in the table and behind every view: a repeat then repeats exactly the same blocks.
+    "min_insert_block_size_rows": 1_048_576,
+    "min_insert_block_size_bytes": 1 << 30,
+    "max_insert_block_size": 1_048_576,
+    "max_insert_threads": 1,
+    "max_threads": 1,
+    "max_partitions_per_insert_block": 0,
+}
+"""Settings of an insert with a token."""
+
 _MIB = 1 << 20
 
 _ENGINE: dict[str, int] = {

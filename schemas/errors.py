@@ -15,6 +15,7 @@
     │   └── PortTakenError
     ├── StoreError              ClickHouse refuses or cannot be reached
     │   └── MigrationError
+    ├── BackupError             an archive of the store cannot be written or restored
     ├── SettingsError           a setting has a value that cannot work
     ├── FeaturesError           numbers are not the features of flows
     ├── FlowFileError           a file of labelled flows cannot be used
@@ -94,6 +95,10 @@ class MigrationError(StoreError):
     """The store's schema is not the one this version understands."""
 
     can_retry = False
+
+
+class BackupError(SpanwatchError):
+    """An archive of the store cannot be written or restored."""
 
 
 class SettingsError(SpanwatchError):

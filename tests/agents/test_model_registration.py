@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from agents.model_registration import register
+from agents.app import Received
+from agents.model_registration import bring_back, register
+from agents.model_storage import ModelStorage, StoredModels
 from infra.model_runtime import Model
-from infra.model_topic import BundleMessage, Headers, ModelsState, parsed
+from infra.model_topic import BundleMessage, Headers, ModelsState, parsed, row_of
 from infra.settings import load_settings
+from infra.store import Store
 from schemas.enums import ModelRole
 from schemas.models import RoleAction, RoleChange
 from tests.model_variants import doubtful, stubborn
@@ -52,6 +55,32 @@ def test_the_first_model_becomes_champion_and_a_start_later_changes_nothing() ->
     assert topic.kinds == []
 
 
+def test_a_new_topic_learns_from_the_store_who_is_champion() -> None:
+    """What a restored store needs: its models, and who was made champion although another one is configured."""
+    before = TopicOfTest()
+    configured = before.register(doubtful())
+    chosen = Model.from_bytes(stubborn("PortScan"), "test")
+    champion = before.champion.model_copy(update={"fingerprint": chosen.facts.fingerprint, "previous": configured})
+    bundles = tuple(
+        (row_of(Model.from_bytes(bundle, "test").facts, "me", ""), bundle)
+        for bundle in (doubtful(), stubborn("PortScan"))
+    )
+    topic = TopicOfTest()
+    bring_back(StoredModels(bundles, {ModelRole.CHAMPION: champion}), configured, topic.state, topic)
+    assert topic.kinds == ["model", "model", "role", "configured"]
+    assert topic.register(doubtful()) == configured
+    assert topic.kinds == [], "nothing more is to be said"
+    assert topic.champion == champion
+
+
+def test_a_new_topic_behind_an_empty_store_begins_with_the_configured_model() -> None:
+    topic = TopicOfTest()
+    bring_back(StoredModels(), "0123456789ab", topic.state, topic)
+    assert topic.kinds == []
+    topic.register(doubtful())
+    assert topic.kinds == ["model", "role", "configured"]
+
+
 def test_who_was_made_champion_stays_it_over_a_start() -> None:
     topic = TopicOfTest()
     topic.register(doubtful())
@@ -85,3 +114,18 @@ def test_a_configured_model_that_is_champion_already_gets_no_new_change() -> Non
     topic.register(stubborn("Bot"))
     assert topic.kinds == ["model", "configured"]
     assert topic.champion == promoted
+
+
+def test_what_the_store_has_is_what_was_sent(store: Store) -> None:
+    topic, storage = TopicOfTest(), ModelStorage(store)
+
+    def send(key: str, body: bytes, headers: Headers) -> None:
+        topic(key, body, headers)
+        known = {name: value for name, value in headers if isinstance(value, bytes)}
+        storage.keep(Received("models", 0, -1, known, body))
+
+    fingerprint = Model.from_bytes(doubtful(), "test").facts.fingerprint
+    register(SETTINGS, Model.from_bytes(doubtful(), "test"), doubtful(), topic.state, send)
+    found = storage.stored()
+    assert doubtful() in [bundle for row, bundle in found.bundles if row.fingerprint == fingerprint]
+    assert ModelRole.CHAMPION in found.roles

@@ -21,7 +21,7 @@ from tests.api.stack import Running, running, settings_in
 APP = create_app()
 ROUTES = list(guarded_routes(APP.routes))
 
-PUBLIC = {"/", "/health", "/api/control/ping"}
+PUBLIC = {"/", "/health", "/api/control/ping", "/console", "/console/{path:path}"}
 
 NOT_READING = {
     "POST /predict": Scope.PREDICT,
@@ -30,12 +30,14 @@ NOT_READING = {
     "POST /api/metrics/compute": Scope.CAPTURE,
     "POST /api/anomalies/detect": Scope.CAPTURE,
     "POST /api/baselines/generate": Scope.CAPTURE,
+    "POST /api/captures/upload": Scope.CAPTURE,
     "POST /api/control/capture/start": Scope.CAPTURE,
     "POST /api/control/capture/stop": Scope.CAPTURE,
     "POST /active-defense/block/{ip}": Scope.BLOCK,
     "POST /active-defense/block/{ip}/{prefix}": Scope.BLOCK,
     "DELETE /active-defense/block/{ip}": Scope.BLOCK,
     "DELETE /active-defense/block": Scope.BLOCK,
+    "POST /api/control/backup": Scope.ADMIN,
     "POST /api/models": Scope.ADMIN,
     "POST /api/models/rollback": Scope.ADMIN,
     "POST /api/models/{fingerprint}/champion": Scope.ADMIN,

@@ -1,0 +1,189 @@
+"""Where a store can stand, and how another one takes its place: a folder, or a database of a server."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from infra.backup import TABLES, copy_table
+from infra.settings import Settings
+from infra.store import Store
+from infra.store_clients import DATABASE
+
+OpenStore = Callable[[Settings], Store]
+"""Opens the store of settings, without migrating it."""
+
+_ROWS = """
+SELECT sum(total_rows) AS rows FROM system.tables
+WHERE database = currentDatabase() AND name != 'schema_migrations' AND engine LIKE '%MergeTree'
+"""
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+"""Arguments of renameat2(2)."""
+
+
+class Place(Protocol):
+    """Where a store stands."""
+
+    def holds_rows(self) -> bool:
+        """Whether there is a store with rows; raises ``StoreError`` when it cannot be looked at."""
+
+    def fresh(self) -> AbstractContextManager[Store]:
+        """Open an empty store beside it; what was made of it is removed when that fails."""
+
+    def replace(self, *, keep: bool) -> str:
+        """Put the fresh store in its place; return where the rows are now that were there, when they are kept."""
+
+
+def place_of(settings: Settings, open_store: OpenStore) -> Place:
+    """Return where the store of settings stands."""
+    kind = FolderPlace if settings.has_embedded_store else DatabasePlace
+    return kind(settings, open_store)
+
+
+def _now() -> str:
+    # To the microsecond: two in the same second are two.
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S_%f}"
+
+
+class FolderPlace:
+    """The folder of an embedded store; it is replaced at once, by renaming.
+
+    Parameters
+    ----------
+    settings : Settings
+        Name it.
+    open_store : callable
+        Opens the store of settings.
+    """
+
+    def __init__(self, settings: Settings, open_store: OpenStore) -> None:
+        self._settings = settings
+        self._open = open_store
+        self._folder = Path(settings.clickhouse.removeprefix("chdb://")).expanduser().resolve()
+        self._fresh = self._folder.with_name(f"{self._folder.name}.restoring")
+
+    def __str__(self) -> str:
+        """Return its path."""
+        return str(self._folder)
+
+    def holds_rows(self) -> bool:
+        """Whether there is a store with rows; raises ``StoreError`` when another process has it."""
+        if not self._folder.is_dir() or not any(self._folder.iterdir()):
+            return False
+        with self._open(self._settings) as store:
+            return bool(store.query(_ROWS)[0]["rows"])
+
+    @contextmanager
+    def fresh(self) -> Iterator[Store]:
+        """Open an empty store beside it; its folder is removed when something fails."""
+        shutil.rmtree(self._fresh, ignore_errors=True)
+        try:
+            with self._open(self._settings.model_copy(update={"clickhouse": f"chdb://{self._fresh}"})) as store:
+                yield store
+        except BaseException:
+            shutil.rmtree(self._fresh, ignore_errors=True)
+            raise
+
+    def replace(self, *, keep: bool) -> str:
+        """Put the fresh folder in its place; return where the other one is now, when it is kept."""
+        if not self._folder.exists():
+            self._fresh.rename(self._folder)
+            return ""
+        aside = self._folder.with_name(f"{self._folder.name}.before-{_now()}")
+        if _exchange(self._fresh, self._folder):
+            self._fresh.rename(aside)
+        else:
+            # A file system that cannot exchange two folders: for a moment there is none.
+            self._folder.rename(aside)
+            self._fresh.rename(self._folder)
+        if keep:
+            return str(aside)
+        shutil.rmtree(aside)
+        return ""
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders at once; whether the file system can."""
+    done: int = ctypes.CDLL(None).renameat2(
+        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
+    )
+    return done == 0
+
+
+class DatabasePlace:
+    """A database of a server.
+
+    Views name the database they are in, so that no database can take another one's name: the rows are moved instead,
+    table by table, by links to their files. A restore that dies meanwhile is done again.
+
+    Parameters
+    ----------
+    settings : Settings
+        Name it.
+    open_store : callable
+        Opens the store of settings.
+    """
+
+    def __init__(self, settings: Settings, open_store: OpenStore) -> None:
+        self._settings = settings
+        self._open = open_store
+        url = urlsplit(settings.clickhouse)
+        self._name = url.path.strip("/") or DATABASE
+        self._fresh = f"{self._name}_restoring"
+        self._fresh_settings = settings.model_copy(update={"clickhouse": url._replace(path=f"/{self._fresh}").geturl()})
+
+    def __str__(self) -> str:
+        """Return what it is."""
+        return f"the database {self._name}"
+
+    def holds_rows(self) -> bool:
+        """Whether there is a store with rows; raises ``StoreError`` when the server does not answer."""
+        with self._open(self._settings) as store:
+            return bool(store.query(_ROWS)[0]["rows"])
+
+    @contextmanager
+    def fresh(self) -> Iterator[Store]:
+        """Open an empty database beside it; it is removed when something fails."""
+        self._drop_fresh()
+        try:
+            with self._open(self._fresh_settings) as store:
+                yield store
+        except BaseException:
+            self._drop_fresh()
+            raise
+
+    def _drop_fresh(self) -> None:
+        with self._open(self._settings) as store:
+            store.command(f"DROP DATABASE IF EXISTS {self._fresh} SYNC")
+
+    def replace(self, *, keep: bool) -> str:
+        """Put the fresh database's rows in its place; return the database with the other rows, when they are kept."""
+        aside = f"{self._name}_before_{_now()}" if keep else ""
+        with self._open(self._settings) as store:
+            if keep:
+                store.command(f"CREATE DATABASE {aside}")
+                for name in _tables(store):
+                    copy_table(store, name, f"{aside}.{name}")
+            store.command(f"DROP DATABASE {self._name} SYNC")
+        with self._open(self._fresh_settings) as store:
+            names = _tables(store)
+        with self._open(self._settings) as store:
+            store.migrate()
+            for name in names:
+                store.command(f"ALTER TABLE {name} ATTACH PARTITION ALL FROM {self._fresh}.{name}")
+        self._drop_fresh()
+        return aside and f"the database {aside}"
+
+
+def _tables(store: Store) -> list[str]:
+    """Return the tables of a store's database that hold rows."""
+    return [str(row["name"]) for row in store.query(TABLES, {"record": "schema_migrations"})]
