@@ -139,7 +139,8 @@ def test_figures_are_asked_for_once_in_a_while(stack: Running, store: Store) -> 
 def test_a_broker_that_does_not_answer_is_a_zero_and_no_error(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.lag.REQUEST_TIMEOUT_S", 1.0)
+    for module in ("lag", "topic_reader"):
+        monkeypatch.setattr(f"infra.{module}.REQUEST_TIMEOUT_S", 1.0)
     with running(settings_in(tmp_path, kafka="127.0.0.1:9"), store) as stack:
         _check_without_broker(stack)
 
