@@ -63,6 +63,10 @@ console: ## Build the console (Node 18 or newer) and check its types
 	@infra/setup.sh run
 	cd console && npm run --silent check
 
+.PHONY: screenshots
+screenshots: console ## Take the console's pictures in docs/images again, from a run on the bundled capture (Chromium)
+	$(PYTHON_BIN)/python -m lab.screenshots
+
 .PHONY: docs
 docs: ## Write the generated reference pages again
 	@infra/setup.sh run

@@ -20,6 +20,7 @@ from api.rows import CaptureNow, Progress
 from infra.store import Store
 from schemas.captures import CaptureRequest
 from schemas.enums import CaptureState
+from schemas.errors import SpanwatchError
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,22 @@ class Computed:
     from_cache: bool
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A compute that was asked for.
+
+    Parameters
+    ----------
+    capture_id : str
+        Where it will appear in the store; or is, when it was complete before.
+    from_cache : bool
+        Whether it was complete before.
+    """
+
+    capture_id: str
+    from_cache: bool
+
+
 class Computations:
     """The computes of one process; at most one at a time per file and window size.
 
@@ -87,7 +104,8 @@ class Computations:
         self._store = store
         self._request_capture = request_capture
         self._stall_s = stall_s
-        self._busy: set[str] = set()
+        self._busy: dict[str, str] = {}
+        self._followed: set[asyncio.Task[None]] = set()
         self._deletions = Deletions(store)
 
     async def compute(self, file: NamedFile, window_s: float, *, force: bool) -> Computed:
@@ -103,17 +121,57 @@ class Computations:
         fingerprint = await asyncio.to_thread(file.fingerprint, window_s)
         if fingerprint in self._busy:
             raise failure(409, "This file is being computed already. Wait for its answer, then ask again.")
-        self._busy.add(fingerprint)
+        self._busy[fingerprint] = capture_id = new_capture_id()
         try:
             older = await asyncio.to_thread(queries.complete_captures, self._store, fingerprint)
             if older and not force:
                 return await self._computed(older[0], from_cache=True)
-            done = await self._run(file, fingerprint, window_s)
+            await self._ask(file, fingerprint, capture_id, window_s)
+            done = await self._wait_for(capture_id)
             # Only now: until the new capture is complete, readers still have the older one.
             self._deletions.add(capture.capture_id for capture in older)
             return await self._computed(done, from_cache=False)
         finally:
-            self._busy.discard(fingerprint)
+            self._busy.pop(fingerprint, None)
+
+    async def begin(self, file: NamedFile, window_s: float) -> Begun:
+        """Have a file computed unless it is in the store, and return without waiting for it.
+
+        Raises
+        ------
+        Refusal
+            400 when the file has gone.
+        StoreError, BrokerError
+            A part of the service does not answer.
+        """
+        fingerprint = await asyncio.to_thread(file.fingerprint, window_s)
+        if fingerprint in self._busy:
+            return Begun(self._busy[fingerprint], from_cache=False)
+        self._busy[fingerprint] = capture_id = new_capture_id()
+        try:
+            older = await asyncio.to_thread(queries.complete_captures, self._store, fingerprint)
+            if not older:
+                await self._ask(file, fingerprint, capture_id, window_s)
+        except BaseException:
+            self._busy.pop(fingerprint, None)
+            raise
+        if older:
+            self._busy.pop(fingerprint, None)
+            return Begun(older[0].capture_id, from_cache=True)
+        following = asyncio.create_task(self._follow(fingerprint, capture_id))
+        # The loop keeps no strong reference to a task.
+        self._followed.add(following)
+        following.add_done_callback(self._followed.discard)
+        return Begun(capture_id, from_cache=False)
+
+    async def _follow(self, fingerprint: str, capture_id: str) -> None:
+        """Keep a file from being asked for twice until it is computed, or is not going to be."""
+        try:
+            await self._wait_for(capture_id)
+        except SpanwatchError as error:
+            log.warning("An uploaded file was not computed: %s", error, extra={"capture_id": capture_id})
+        finally:
+            self._busy.pop(fingerprint, None)
 
     async def _computed(self, capture: CaptureNow, *, from_cache: bool) -> Computed:
         count = await asyncio.to_thread(queries.window_count, self._store, capture.capture_id)
@@ -121,16 +179,15 @@ class Computations:
             log.info("Metrics computed: %d windows", count, extra={"capture_id": capture.capture_id})
         return Computed(capture=capture, window_count=count, from_cache=from_cache)
 
-    async def _run(self, file: NamedFile, fingerprint: str, window_s: float) -> CaptureNow:
+    async def _ask(self, file: NamedFile, fingerprint: str, capture_id: str, window_s: float) -> None:
         request = CaptureRequest(
-            capture_id=new_capture_id(),
+            capture_id=capture_id,
             path=str(file.path),
             name=file.name,
             fingerprint=fingerprint,
             window_s=window_s,
         )
         await asyncio.to_thread(self._request_capture, request)
-        return await self._wait_for(request.capture_id)
 
     async def _wait_for(self, capture_id: str) -> CaptureNow:
         """Look at the store until the capture is complete, has failed or does not move any more."""

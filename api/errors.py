@@ -40,6 +40,7 @@ ANALYZER_PREFIXES = (
     "/active-defense",
     "/api/audit",
     "/api/models",
+    "/api/hosts",
 )
 """Paths of the Analyzer contract (and ours), which documents 400 for invalid parameters; others say 422."""
 

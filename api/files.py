@@ -1,4 +1,4 @@
-"""Which file a request means: inside the data roots, or the configured capture; nothing else."""
+"""Which file a request means: inside the data roots, an uploaded one or the configured capture; nothing else."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def _not_found(name: str) -> Refusal:
 def find_capture_file(name: str | None, settings: Settings) -> NamedFile:
     """Return the file that a request names.
 
-    A relative name is looked for in the working directory, then in each data root. What lies outside the
-    data roots is answered like what does not exist, so an answer never tells which files there are.
+    A relative name is looked for in the working directory, then in each data root, then among the uploads. What lies
+    outside of them is answered like what does not exist, so an answer never tells which files there are.
 
     Parameters
     ----------
@@ -88,8 +88,9 @@ def find_capture_file(name: str | None, settings: Settings) -> NamedFile:
         if configured is None:
             raise failure(400, "No PCAP file is named, and none is configured (--pcap).")
         name = str(configured)
-    candidates = [Path.cwd() / name, *(root / name for root in settings.data_roots)]
-    allowed = [root.resolve() for root in settings.data_roots]
+    # What was uploaded is named from the state folder, of which nothing else may be named.
+    candidates = [Path.cwd() / name, *(root / name for root in (*settings.data_roots, settings.state))]
+    allowed = [root.resolve() for root in (*settings.data_roots, settings.uploads_folder)]
     for candidate in candidates:
         try:
             # Resolved first and then compared: neither ".." nor a link may lead out.

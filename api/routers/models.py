@@ -11,6 +11,7 @@ from api import queries_models
 from api.access import Called, Noted, Scope, needs
 from api.errors import documented
 from api.filters import From, To, time_ns
+from api.model_report import ModelReportAnswer, report_of
 from api.models import MAX_UPLOAD_BYTES, Models, Standing, unknown_model
 from api.models_agreement import agreements, recent_agreement
 from api.models_answers import (
@@ -157,6 +158,20 @@ def read_model(services: Shared, fingerprint: Fingerprint, from_: From = None, t
         history=[ChangeAnswer.of(change) for change in queries_models.changes(store, HISTORY, fingerprint)],
         agreement=agreements(fingerprint, pairs),
     )
+
+
+@router.get(
+    "/{fingerprint}/report",
+    response_model=ModelReportAnswer,
+    responses=documented(400, 404),
+    summary="How well a model names flows",
+)
+def read_report(services: Shared, fingerprint: Fingerprint) -> ModelReportAnswer:
+    """Show how well each class was named in the evaluation that ships with a model, trees beside it.
+
+    Without scores for a model of your own: `spanwatch evaluate` measures one.
+    """
+    return report_of(_row(services.store, fingerprint))
 
 
 @router.get(

@@ -1,4 +1,4 @@
-"""The Analyzer's and the others' own samples, and how an answer is compared with one."""
+"""The Analyzer's and RL-IDS's own samples, and how an answer is compared with one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ ANYTHING = "…"
 """Stands in a sample where the document leaves a part out (``{...}``, ``[...]``)."""
 
 SAMPLES: dict[str, str] = {
-    "GET / (PhantomNet)": '{"message": "PhantomNet Active Defense System: ONLINE"}',
     "GET / (RL-IDS)": """{
         "service": "RL-based Intrusion Detection System API", "version": "1.2.0", "status": "running",
         "docs": "/docs"
@@ -16,7 +15,6 @@ SAMPLES: dict[str, str] = {
     "GET /health (Analyzer)": """{
         "status": "ok", "timestamp": "2026-01-09T17:41:06.493726", "mode": "pcap", "version": "1.0.0"
     }""",
-    "GET /health (PhantomNet)": '{"status": "healthy", "database": "connected"}',
     "GET /health (RL-IDS)": """{
         "status": "healthy", "timestamp": "2025-06-27T10:30:00.123456",
         "details": {
