@@ -25,7 +25,7 @@ from infra.settings import Settings, load_settings
 from schemas.backups import BackupHeader
 from schemas.errors import BackupError, SpanwatchError
 
-out = Console(markup=False, highlight=False)
+out = Console(markup=False, highlight=False, soft_wrap=True)
 notes = Console(stderr=True)
 
 

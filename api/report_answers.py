@@ -7,10 +7,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.answers import example
 from api.capture_answers import CaptureAnswer, LedgerAnswer
 from api.classification_summary import VerdictsSummaryAnswer
 from api.incident_answers import IncidentAnswer
 from api.metrics_answers import SummaryAnswer
+from api.report_example import REPORT_EXAMPLE
 from api.window_answers import Count
 from schemas.analysis import Explanation
 
@@ -156,6 +158,8 @@ class ReportIncident(IncidentAnswer):
 
 class ReportAnswer(BaseModel):
     """What a capture was like."""
+
+    model_config = example(REPORT_EXAMPLE)
 
     report_schema: int = Field(REPORT_SCHEMA, description="Version of these fields.")
     version: str = Field(description="Of spanwatch.")

@@ -36,7 +36,7 @@ def files(port: int, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def run(*arguments: str, status: int = 0) -> str:
-    done = CliRunner().invoke(model_command, list(arguments))
+    done = CliRunner(env={"COLUMNS": "120"}).invoke(model_command, list(arguments))
     assert done.exit_code == status, done.output
     return done.output
 
