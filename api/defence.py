@@ -17,6 +17,7 @@ from ipaddress import ip_address
 import pyarrow as pa
 
 from api import queries_defence as queries
+from api.defence_ends import Ends
 from api.defence_policy import NS_PER_S, Order
 from infra.firewall import Address, DryRun, Firewall, InForce
 from infra.firewall_guard import AddressGuard
@@ -85,6 +86,7 @@ class Defence:
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._seen: dict[FirewallKind, tuple[float, Mapping[Address, InForce]]] = {}
+        self._ends = Ends(store, settings.sensor)
 
     @property
     def kinds(self) -> tuple[FirewallKind, ...]:
@@ -163,6 +165,7 @@ class Defence:
             row = self._renewed(known, order) if known else self._made(order, firewall.kind)
             # Written first: what a crash leaves behind is brought back by the next start.
             self._save(row)
+            self._ends.expect(row)
             try:
                 firewall.block(order.address, self._remaining_s(row))
             except SpanwatchError as error:
@@ -171,6 +174,22 @@ class Defence:
             self._seen.clear()
         log.info("%s is blocked by %s (%s): %s", row.ip, order.blocked_by, row.firewall.value, order.reason or "-")
         return row, known is None
+
+    def note_ends(self) -> list[BlockRow]:
+        """Write down which blocks have ended because their time was over, each once; return them.
+
+        The firewall ends them by itself. It costs nothing as long as none is due.
+
+        Raises
+        ------
+        StoreError
+            The store does not answer; the next call continues.
+        """
+        with self._lock:
+            ended = self._ends.note(self._clock(), self._save)
+        for row in ended:
+            log.info("%s is let go: its time is over", row.ip)
+        return ended
 
     def unblock(self, address: Address, by: str) -> list[BlockRow]:
         """Let an address go; return its blocks that were in force, none when there were none.

@@ -92,7 +92,7 @@ class BlockAnswer(BaseModel):
     is_in_force: bool = Field(description="Whether the firewall has it at this moment.")
     packets_dropped: int | None = Field(description="By the firewall; null where nothing is dropped.")
     bytes_dropped: int | None
-    ended_at: str | None = Field(description="When it was lifted or refused, UTC; null otherwise.")
+    ended_at: str | None = Field(description="When it was lifted, expired or was refused, UTC; null otherwise.")
     ended_by: str
     error: str = Field(description="Why the firewall refused it.")
 

@@ -69,6 +69,7 @@ class AutomaticDefence(Collector):
             await asyncio.sleep(tick_s)
             if self._is_on:
                 await self._try(self.look, "automatic blocking waits")
+            await self._try(self._defence.note_ends, "ended blocks are not written down")
             if time.monotonic() - checked_s >= RECONCILE_S:
                 await self._try(self._defence.reconcile, "the firewall is not looked after")
                 checked_s = time.monotonic()

@@ -17,6 +17,11 @@ _BLOCK = ", ".join(BlockRow.model_fields)
 
 _STANDING = f"SELECT {_BLOCK} FROM blocks_now WHERE sensor = {{sensor:String}} AND is_in_force ORDER BY block_id DESC"  # noqa: S608 - our own text
 
+_ENDED = f"""
+SELECT {_BLOCK} FROM blocks_now
+WHERE sensor = {{sensor:String}} AND state = 'active' AND expires_ns <= {{now_ns:Int64}} ORDER BY expires_ns
+"""  # noqa: S608 - our own text
+
 _SINCE = f"""
 SELECT {_BLOCK} FROM blocks_now
 WHERE sensor = {{sensor:String}}
@@ -144,6 +149,11 @@ class Looked:
 def standing_blocks(store: Store, sensor: str) -> list[BlockRow]:
     """Return the blocks of a machine that are in force, newest first."""
     return [BlockRow.model_validate(row) for row in store.query(_STANDING, {"sensor": sensor})]
+
+
+def ended_blocks(store: Store, sensor: str, now_ns: int) -> list[BlockRow]:
+    """Return the blocks whose time was over by then and of which nobody has taken note, the first to end first."""
+    return [BlockRow.model_validate(row) for row in store.query(_ENDED, {"sensor": sensor, "now_ns": now_ns})]
 
 
 def blocks_since(store: Store, sensor: str, since_ns: int) -> list[BlockRow]:

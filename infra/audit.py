@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 
 import pyarrow as pa
 
@@ -25,7 +24,7 @@ def write_audit(store: Store, *entries: AuditEntry) -> None:
     store : Store
         Where.
     *entries : AuditEntry
-        What happened; texts longer than ``MAX_TEXT`` are cut.
+        What happened; texts longer than ``MAX_TEXT`` are cut. The same entries written again are there once.
 
     Raises
     ------
@@ -46,7 +45,7 @@ def _row(entry: AuditEntry) -> dict[str, object]:
     return {
         **texts,
         "at_ns": entry.at_ns,
-        "entry_id": secrets.token_hex(8),
+        "entry_id": entry.entry_id,
         "outcome": entry.outcome.value,
         "status": entry.status,
         "details": details,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,3 +54,4 @@ class AuditEntry:
     status: int = 0
     details: Mapping[str, object] = field(default_factory=dict)
     at_ns: int = field(default_factory=time.time_ns)
+    entry_id: str = field(default_factory=lambda: secrets.token_hex(8))

@@ -25,6 +25,8 @@ class BlockState(StrEnum):
     ACTIVE = "active"
     LIFTED = "lifted"
     """Ended before its time."""
+    EXPIRED = "expired"
+    """Its time is over, and the audit says so."""
     FAILED = "failed"
     """The firewall refused it."""
 
@@ -46,8 +48,8 @@ BLOCK_COLUMNS: tuple[Column, ...] = (
     _text("evidence", "Path of the API that shows why; empty when a person decided.", is_repeated=False),
     Column("blocked_ns", pa.int64(), "Int64", "", "When it began (wall clock), ns since the epoch."),
     Column("expires_ns", pa.int64(), "Int64", "", "When it ends by itself, ns since the epoch."),
-    Column("ended_ns", pa.int64(), "Nullable(Int64)", "", "When it was lifted or failed; null otherwise."),
-    _text("ended_by", "Who lifted it; empty when nobody did."),
+    Column("ended_ns", pa.int64(), "Nullable(Int64)", "", "When it was lifted, expired or failed; null otherwise."),
+    _text("ended_by", "Who lifted it, or time-out; empty while nobody did."),
     _text("error", "Why the firewall refused it; empty when it did not.", is_repeated=False),
 )
 """Columns of ``blocks``."""

@@ -170,3 +170,9 @@ def test_every_action_is_in_the_audit(stack: Running, store: Store) -> None:
         ("block.remove", ATTACKER, "done"),
         ("block.clear", "dry-run", "done"),
     ]
+
+
+def test_the_policy_says_its_rules(stack: Running) -> None:
+    answer = stack.http.get("/active-defense/policy").json()
+    assert (answer["state"], answer["severity"], answer["classes"]) == ("off", "high", [])
+    assert (answer["default_block_s"], answer["longest_block_s"]) == (3600, 604_800)
