@@ -8,7 +8,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from api.queries_features import BURST_NS, RATE_NS, LookBack
+from api.look_back_sql import BURST_NS, RATE_NS
+from api.queries_features import LookBack
 from schemas.protocols import ICMP, ICMPV6, TCP, UDP
 
 NS_PER_S = 1_000_000_000

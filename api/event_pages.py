@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from api.event_filters import EventFilter
+from api.queries_event_benign import benign_packets
 from api.queries_event_threats import threats_of
 from api.queries_events import (
-    MAX_PAGE,
     EventRow,
     EventsBehind,
     Row,
@@ -38,38 +38,34 @@ def events(store: Store, wanted: EventFilter, limit: int, behind: EventsBehind |
         return _threats(store, wanted, limit, place)
     if wanted.threat is None:
         return with_verdicts(store, _newest(store, wanted, place, limit))
-    found: list[EventRow] = []
-    for page in _pages(store, wanted, place, limit):
-        found += [event for event in with_verdicts(store, page) if event.threat == wanted.threat]
-        if len(found) >= limit:
-            break
+    return _benign(store, wanted, limit, place)
+
+
+def _benign(store: Store, wanted: EventFilter, limit: int, place: EventsBehind) -> list[EventRow]:
+    """Return the newest benign events: they are among the newest, or few among many threats."""
+    page = _newest(store, wanted, place, 2 * limit)
+    found = [event for event in with_verdicts(store, page) if event.threat == Threat.BENIGN]
+    if len(found) < limit and len(page) == 2 * limit:
+        behind = EventsBehind(int(str(page[-1]["ts_ns"])), int(str(page[-1]["event_id"])))
+        found += with_verdicts(store, _newest(store, wanted, behind, limit - len(found), benign_packets))
     return found[:limit]
 
 
-def _pages(store: Store, wanted: EventFilter, place: EventsBehind, limit: int) -> Iterator[list[Row]]:
-    """Yield packets page by page, newest first; each page is longer than the one before."""
-    size = 2 * limit
-    while True:
-        page = _newest(store, wanted, place, size)
-        yield page
-        if len(page) < size:
-            return
-        place = EventsBehind(int(str(page[-1]["ts_ns"])), int(str(page[-1]["event_id"])))
-        size = max(size, min(4 * size, MAX_PAGE))
+Find = Callable[[Store, EventFilter, Stretch, EventsBehind, int], list[Row]]
 
 
-def _newest(store: Store, wanted: EventFilter, place: EventsBehind, limit: int) -> list[Row]:
-    """Return the newest packets that the filters let through, of any threat."""
+def _newest(store: Store, wanted: EventFilter, place: EventsBehind, limit: int, find: Find = packets) -> list[Row]:
+    """Return the newest packets that the filters let through, of any threat unless ``find`` says otherwise."""
     found: list[Row] = []
     rest = stretches(store, wanted, place)
     while rest:
         if len(found) >= limit:  # only what is newer than the last of them can still count
             since_ns = int(str(found[-1]["ts_ns"]))
             later = [replace(one, first_ns=since_ns) for one in rest if one.last_ns >= since_ns]
-            return _merged(found, packets(store, wanted, united(later), place, limit), limit) if later else found
+            return _merged(found, find(store, wanted, united(later), place, limit), limit) if later else found
         group = next(together(rest))
         rest = rest[len(group.captures) :]
-        found = _merged(found, packets(store, wanted, group, place, limit), limit)
+        found = _merged(found, find(store, wanted, group, place, limit), limit)
     return found
 
 

@@ -29,11 +29,12 @@ SELECT {RECORD_COLUMNS} FROM packet_verdicts
 WHERE capture_id = {{captures:String}} AND end_ns >= {{from_ns:Int64}} AND end_ns <= {{to_ns:Int64}} + {REACH_NS}
   AND start_ns <= {{to_ns:Int64}} AND (<threat>) AND <wanted>
 ORDER BY end_ns DESC LIMIT {{limit:UInt32}}
+SETTINGS read_in_order_use_buffering = 0
 """  # noqa: S608 - our own text
 
 # A filter of packets as one of records, which may let more through: either end may have sent the packet, and fragments,
 # which have no ports, may have some where their packets begin.
-_CONDITIONS = {
+RECORD_CONDITIONS = {
     "source_ip": "(src_ip = toIPv6({source_ip:String}) OR dst_ip = toIPv6({source_ip:String}))",
     "destination_ip": "(src_ip = toIPv6({destination_ip:String}) OR dst_ip = toIPv6({destination_ip:String}))",
     "port": "(src_port = {port:UInt16} OR dst_port = {port:UInt16} OR (src_port = 0 AND dst_port = 0))",
@@ -46,8 +47,8 @@ _OF_CLASSIFIER = {
     Threat.MALICIOUS: f"{_SCORE} >= {MALICIOUS_FROM}",
 }
 _RAISED = """
-OR (window_id IN {windows:Array(UInt32)}
-    AND (src_ip IN {sources:Array(IPv6)} OR (src_ip IN {ends:Array(IPv6)} AND dst_ip IN {ends:Array(IPv6)})))
+OR (window_id, src_ip) IN {of_sources:Array(Tuple(UInt32, IPv6))}
+OR (window_id, src_ip, dst_ip) IN {of_flows:Array(Tuple(UInt32, IPv6, IPv6))}
 """
 
 _OF_FLOWS = """(src_ip, dst_ip) IN {pairs:Array(Tuple(IPv6, IPv6))}
@@ -70,14 +71,14 @@ def threats_of(store: Store, wanted: EventFilter, capture: Stretch, behind: Even
     size, spare = 2 * limit, SPARE
     while until_ns >= from_ns and len(found) < limit:
         records, after_ns = _records(store, wanted, capture, anomalies, (from_ns, until_ns), size)
-        chosen, chosen_after_ns = _enough(records, after_ns, spare * (limit - len(found)))
-        if chosen_after_ns < until_ns:
-            records, after_ns = chosen, chosen_after_ns
-        if after_ns < until_ns:
-            found += _packets_of(store, wanted, capture, behind, records, (after_ns, until_ns), limit - len(found))
-            until_ns, size, spare = after_ns, max(size, min(size * GROWTH, MAX_RECORDS)), spare * GROWTH
-        else:
-            size *= GROWTH
+        size = max(size, min(size * GROWTH, MAX_RECORDS)) if after_ns < until_ns else size * GROWTH
+        while after_ns < until_ns and len(found) < limit:
+            chosen, chosen_after_ns = _enough(records, after_ns, spare * (limit - len(found)))
+            if chosen_after_ns >= until_ns:
+                chosen, chosen_after_ns = records, after_ns
+            times = chosen_after_ns, until_ns
+            found += _packets_of(store, wanted, capture, behind, chosen, times, limit - len(found))
+            until_ns, spare = chosen_after_ns, spare * GROWTH
     return found
 
 
@@ -91,22 +92,31 @@ def _records(
 ) -> tuple[list[Record], int]:
     """Return the newest records with a threat, newest first, and the time behind which no packet of another one is."""
     raising = [one for one in anomalies if threat_of(one.score) == wanted.threat]
-    ends = {address for one in raising for address, _ in one.ends}
     values = {
         "captures": capture.captures[0],
         "from_ns": times[0],
         "to_ns": times[1],
         "limit": limit,
-        "windows": sorted({one.window_id for one in raising}),
-        "sources": [str(IPv6Address(one)) for one in sorted({one.source for one in raising if one.source is not None})],
-        "ends": [str(IPv6Address(address)) for address in sorted(ends)],
+        **_named(raising),
     }
     threat = _OF_CLASSIFIER[wanted.threat or Threat.MALICIOUS] + (_RAISED if raising else "")
-    filters = " AND ".join(_CONDITIONS[name] for name in wanted.given if name != "capture_id") or "1"
+    filters = " AND ".join(RECORD_CONDITIONS[name] for name in wanted.given if name != "capture_id") or "1"
     sql = _RECORDS.replace("<threat>", threat).replace("<wanted>", filters)
     rows = store.query(sql, {**wanted.given, **values})
     after_ns = times[0] - 1 if len(rows) < limit else int(str(rows[-1]["end_ns"]))
     return [record for record in judged(store, rows, anomalies) if record.verdict.threat == wanted.threat], after_ns
+
+
+def _named(raising: Sequence[ThreatAnomaly]) -> dict[str, object]:
+    """Return the parameters of ``_RAISED``: whom anomalies name in their windows, flows from either end."""
+    sources, flows = set(), set()
+    for one in raising:
+        if one.source is not None:
+            sources.add((one.window_id, str(IPv6Address(one.source))))
+        else:
+            a, b = (sorted(str(IPv6Address(address)) for address, _ in one.ends) * 2)[:2]
+            flows |= {(one.window_id, a, b), (one.window_id, b, a)}
+    return {"of_sources": sorted(sources), "of_flows": sorted(flows)}
 
 
 def _enough(records: list[Record], after_ns: int, count: int) -> tuple[list[Record], int]:

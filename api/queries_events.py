@@ -81,6 +81,7 @@ class Stretch:
 
 Row = dict[str, object]
 
+# Read ahead, every part would be looked through for its first packet that fits before the newest is given out.
 _PACKETS = f"""
 SELECT event_id, capture_id, ts_ns, frame, {address_text("packet_logs.src_ip")} AS src_text,
        {address_text("packet_logs.dst_ip")} AS dst_text, src_port, dst_port, protocol, ether_type, vlan,
@@ -89,6 +90,7 @@ FROM packet_logs
 WHERE <of_captures> AND ts_ns >= {{from_ns:Int64}} AND ts_ns < {{to_ns:Int64}} AND ts_ns <= {{last_ns:Int64}}
   AND (ts_ns, event_id) < ({{last_ns:Int64}}, {{last_id:UInt64}}) AND <wanted>
 ORDER BY ts_ns DESC, event_id DESC LIMIT {{limit:UInt32}}
+SETTINGS read_in_order_use_buffering = 0
 """  # noqa: S608 - our own text
 
 CONDITIONS = {

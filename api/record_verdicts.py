@@ -25,9 +25,9 @@ RECORD_COLUMNS = ", ".join(
 
 _RECORDS_OF = f"""
 SELECT {RECORD_COLUMNS} FROM packet_verdicts
+PREWHERE start_ns <= {{last_ns:Int64}} AND (src_ip, dst_ip) IN {{pairs:Array(Tuple(IPv6, IPv6))}}
 WHERE capture_id IN {{captures:Array(String)}}
   AND end_ns >= {{first_ns:Int64}} AND end_ns < {{last_ns:Int64}} + {REACH_NS}
-  AND (src_ip, dst_ip) IN {{pairs:Array(Tuple(IPv6, IPv6))}}
   AND (src_ip, dst_ip, src_port, dst_port) IN {{flows:Array(Tuple(IPv6, IPv6, UInt16, UInt16))}}
 """  # noqa: S608 - our own text
 

@@ -53,19 +53,14 @@ class ThreatAnomaly:
 
 
 # What was judged again needs the view; where nothing was, the table says the same for a fifth of the price.
-_NOTHING_AGAIN = """
-SELECT (SELECT count() FROM analysis_runs WHERE capture_id IN {captures:Array(String)})
-     + (SELECT count() FROM corrections WHERE capture_id IN {captures:Array(String)}) = 0 AS is_so
-"""
-
 _ANOMALIES = """
-SELECT capture_id, window_id, source_ip, flow_src, flow_dst, type, severity
+SELECT capture_id, window_id, source_ip, flow_src, flow_dst, type, severity,
+       (SELECT count() FROM analysis_runs WHERE capture_id IN {captures:Array(String)})
+       + (SELECT count() FROM corrections WHERE capture_id IN {captures:Array(String)}) > 0 AS is_judged_again
 FROM <anomalies>
 WHERE capture_id IN {captures:Array(String)} AND type IN {types:Array(String)} AND (flow_src != '' OR source_ip != '')
   AND <windows>
 """
-
-_ANY = "SELECT count() > 0 AS is_so FROM anomalies WHERE capture_id IN {captures:Array(String)} AND <windows>"
 
 ALL_WINDOWS = "1"
 
@@ -81,21 +76,16 @@ def threat_anomalies(
     ----------
     captures : iterable of str
     windows : str
-        Condition on ``window_id``, a text of ours.
+        Condition on the windows, a text of ours.
     values : dict of str to object, optional
         Of its parameters.
     """
-    given = {**(values or {}), "captures": sorted(captures)}
-    if not _is_so(store, _ANY.replace("<windows>", windows), given):
-        return []
-    table = "anomalies FINAL" if _is_so(store, _NOTHING_AGAIN, given) else "anomalies_now"
-    sql = _ANOMALIES.replace("<anomalies>", table).replace("<windows>", windows)
-    rows = store.query(sql, {**given, "types": TYPES})
+    given = {**(values or {}), "captures": sorted(captures), "types": TYPES}
+    sql = _ANOMALIES.replace("<windows>", windows)
+    rows = store.query(sql.replace("<anomalies>", "anomalies FINAL"), given)
+    if rows and rows[0]["is_judged_again"]:
+        rows = store.query(sql.replace("<anomalies>", "anomalies_now"), given)
     return [_read(row) for row in rows if _score(row) > 0]
-
-
-def _is_so(store: Store, sql: str, values: dict[str, object]) -> bool:
-    return bool(store.query(sql, values)[0]["is_so"])
 
 
 def _score(row: dict[str, object]) -> float:

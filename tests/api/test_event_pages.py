@@ -6,7 +6,7 @@ from itertools import product
 import pyarrow as pa
 import pytest
 
-from api import event_pages, queries_events
+from api import event_pages, queries_event_benign, queries_events
 from api.event_filters import EventFilter
 from api.traffic_figures import TrafficFigures
 from infra.store import Store
@@ -127,3 +127,27 @@ def test_captures_of_the_same_time_are_merged(
     assert found == expected[:50]
     everything = [event.event_id for event in event_pages.events(store, EventFilter(threat=threat), 1000)]
     assert everything == expected
+
+
+@pytest.mark.parametrize("first_packets", [7, 10_000])
+@pytest.mark.parametrize("given", [{}, {"source_ip": "10.0.0.1"}, {"protocols": [6], "port": 80}])
+def test_few_benign_events_among_threats_are_found_page_by_page(
+    store: Store, monkeypatch: pytest.MonkeyPatch, first_packets: int, given: dict[str, object]
+) -> None:
+    monkeypatch.setattr(queries_event_benign, "FIRST_PACKETS", first_packets)
+    known = [event for number in range(2) for event in insert_traffic(store, 200, number, number).known]
+    expected = [
+        event.event_id
+        for event in sorted(known, key=lambda event: (event.ts_ns, event.event_id), reverse=True)
+        if event.score < 40
+        and event.src_ip == given.get("source_ip", event.src_ip)
+        and event.dst_port == given.get("port", event.dst_port)
+        and event.protocol in given.get("protocols", [event.protocol])  # type: ignore[operator]
+    ]
+    wanted = EventFilter(threat=Threat.BENIGN, given=given)
+    found: list[int] = []
+    behind = None
+    while page := event_pages.events(store, wanted, 3, behind):
+        found += [event.event_id for event in page]
+        behind = queries_events.EventsBehind(page[-1].ts_ns, page[-1].event_id)
+    assert found == expected

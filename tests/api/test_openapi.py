@@ -1,5 +1,11 @@
+"""The whole OpenAPI document against the service, with keys and without.
+
+Every documented operation gets six requests, half of them with a key; ``SPANWATCH_EXAMPLES=N`` asks for N.
+"""
+
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -74,6 +80,8 @@ schema = schemathesis.openapi.from_dict(create_app().openapi(), config=CONFIG)
 
 turns = count()
 
+EXAMPLES = int(os.environ.get("SPANWATCH_EXAMPLES", "6"))
+
 
 @pytest.fixture(scope="module")
 def key(fuzzed: Running) -> str:
@@ -81,7 +89,7 @@ def key(fuzzed: Running) -> str:
 
 
 @schema.parametrize()
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_any_request_gets_a_documented_answer(case: Any, fuzzed: Running, key: str) -> None:
     # In turns without a key, as this machine may, and with one, as everybody must.
     headers = [{}, bearer(key)][next(turns) % 2]

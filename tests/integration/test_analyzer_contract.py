@@ -45,7 +45,7 @@ CURL_LINES = (
 )
 """In the document's order."""
 
-ANALYZER_SAMPLES = [line for line in SAMPLES if "PhantomNet" not in line and "RL-IDS" not in line]
+ANALYZER_SAMPLES = [line for line in SAMPLES if "RL-IDS" not in line]
 
 
 def start_as_documented(folder: Path, roots: Path, *options: str) -> Stack:
