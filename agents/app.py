@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -92,6 +93,8 @@ def make_app(settings: Settings, name: str) -> FaustApp:
     return App(
         settings.group_name(name),
         broker=[f"aiokafka://{server}" for server in bootstrap_servers(settings).split(",")],
+        # Whoever asks Kafka who has which partitions is told the process, too.
+        broker_client_id=client_id(settings, name, os.getpid()),
         datadir=datadir,
         autodiscover=False,
         key_serializer="raw",
@@ -109,6 +112,11 @@ def make_app(settings: Settings, name: str) -> FaustApp:
         # Messages that await a snapshot stay unacknowledged; a rebalance must not wait for them.
         stream_wait_empty=False,
     )
+
+
+def client_id(settings: Settings, name: str, pid: int) -> str:
+    """Return what an application in a process of this machine calls itself towards Kafka."""
+    return f"{settings.group_name(name)}-{pid}@{settings.sensor}"
 
 
 def add_agent(

@@ -92,6 +92,7 @@ class Reaper:
         self._store = store
         self._leases = Leases(settings.capture_timeout_s)
         self._consumer: Consumer | None = None
+        self._asker: Consumer | None = None
         self._next: dict[int, int] = {}
         """By partition, the offset of the next message to hear."""
 
@@ -99,9 +100,12 @@ class Reaper:
         """Hear what has been said since the last look, and end who has been silent."""
         now_s = time.monotonic()
         try:
-            if self._consumer is None:
+            if self._consumer is None or self._asker is None:
+                # What the topic ends with is asked over a connection of its own: on the listener's the answer would
+                # come behind that of a fetch, which the broker holds back for half a second, for each partition.
+                self._asker = Consumer(self._client())
                 self._consumer = self._listen(now_s)
-            is_heard = self._hear(self._consumer)
+            is_heard = self._hear(self._consumer, self._asker)
         except (KafkaException, SpanwatchError) as error:
             log.debug("captures cannot be heard: %s", error)
             self.close()
@@ -113,21 +117,23 @@ class Reaper:
 
     def close(self) -> None:
         """Stop listening."""
-        if self._consumer is not None:
-            self._consumer.close()
-            self._consumer = None
+        for client in (self._consumer, self._asker):
+            if client is not None:
+                client.close()
+        self._consumer = self._asker = None
+
+    def _client(self) -> dict[str, Any]:
+        return {
+            **client_config(self._settings),
+            "group.id": f"{self._settings.group_name('reaper')}-{os.getpid()}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
 
     def _listen(self, now_s: float) -> Consumer:
         """Return a consumer at the end of the topic; from now on the running captures are awaited."""
         topic = self._settings.topic_name(CAPTURES)
-        consumer = Consumer(
-            {
-                **client_config(self._settings),
-                "group.id": f"{self._settings.group_name('reaper')}-{os.getpid()}",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-            }
-        )
+        consumer = Consumer(self._client())
         known = consumer.list_topics(topic, timeout=ASK_S).topics[topic].partitions
         if len(known) < topic_partitions(self._settings, CAPTURES):
             raise BrokerError(f"Kafka does not know all partitions of {topic} yet.")
@@ -138,11 +144,11 @@ class Reaper:
             self._leases.hear(CaptureRow.model_validate(row), now_s)
         return consumer
 
-    def _hear(self, consumer: Consumer) -> bool:
+    def _hear(self, consumer: Consumer, asker: Consumer) -> bool:
         """Take in what has been said; return whether that is everything that had been said when this was called."""
         topic = self._settings.topic_name(CAPTURES)
         ends = {
-            number: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=ASK_S)[1]
+            number: asker.get_watermark_offsets(TopicPartition(topic, number), timeout=ASK_S)[1]
             for number in self._next
         }
         end_s = time.monotonic() + LOOK_S

@@ -10,6 +10,7 @@ import uuid
 from collections import deque
 from pathlib import Path
 
+from infra.broker_node import Node, Quorum
 from infra.ports import HOST
 from infra.programs import require_java
 from infra.settings import ROOT, Settings
@@ -26,7 +27,6 @@ MIB = 1024 * 1024
 
 BROKER_CONFIG: dict[str, object] = {
     "process.roles": "broker,controller",
-    "node.id": 1,
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -34,21 +34,13 @@ BROKER_CONFIG: dict[str, object] = {
     "message.max.bytes": MAX_MESSAGE_BYTES,
     "replica.fetch.max.bytes": MAX_MESSAGE_BYTES,
     "auto.create.topics.enable": "false",
-    # After an unclean stop a broker waits until its former self's session has expired (measured: 11.6 s
-    # with the default of 9 s, 3.6 s with 2 s). There is no other broker that an early expiry could favour.
-    "broker.session.timeout.ms": 2000,
     "broker.heartbeat.interval.ms": 500,
     # A group of one machine need not wait for members that come later.
     "group.initial.rebalance.delay.ms": 0,
     "group.min.session.timeout.ms": 1000,
-    # One node, so one replica; few partitions of the internal topics keep the start and the folder small.
-    "offsets.topic.replication.factor": 1,
+    # Few partitions of the internal topics keep the start and the folder small.
     "offsets.topic.num.partitions": 4,
-    "transaction.state.log.replication.factor": 1,
-    "transaction.state.log.min.isr": 1,
     "transaction.state.log.num.partitions": 2,
-    "share.coordinator.state.topic.replication.factor": 1,
-    "share.coordinator.state.topic.min.isr": 1,
     "share.coordinator.state.topic.num.partitions": 1,
     # Committed positions of a group that has been away: longer than any topic keeps its messages.
     "offsets.retention.minutes": 30 * 24 * 60,
@@ -59,7 +51,18 @@ BROKER_CONFIG: dict[str, object] = {
     # No JMX: nobody reads it here, and it costs time at the start.
     "metric.reporters": "",
 }
-"""Configuration that does not depend on the settings."""
+"""Configuration that depends neither on the settings nor on the number of brokers."""
+
+# After an unclean stop a broker waits until its former self's session has expired (measured: 11.6 s with the default
+# of 9 s, 3.6 s with 2 s).
+ALONE_SESSION_MS = 2000
+"""There is no other broker that an early expiry could favour."""
+
+CLUSTER_SESSION_MS = 5000
+"""How long the partitions of a killed broker are without a leader; one that stalls for less keeps its own."""
+
+USUAL_REPLICAS = 3
+"""Replicas that a cluster keeps of each partition, where it has as many brokers."""
 
 JAVA_FLAGS = (
     # Of the collectors this one starts fastest and has no threads of its own; the heap holds little
@@ -112,17 +115,17 @@ def jars(settings: Settings) -> Path:
     return folder
 
 
-def console(settings: Settings) -> Path:
+def console(node: Node) -> Path:
     """Where the Java machine itself writes: only when it fails before or beside Kafka's own log."""
-    return settings.kafka_folder / "console.log"
+    return node.folder / "console.log"
 
 
-def prepare(settings: Settings, port: int, controller_port: int) -> list[str]:
+def prepare(settings: Settings, node: Node, port: int, controller_port: int) -> list[str]:
     """Write the configuration, empty the console log and return the command that starts the broker."""
-    folder = settings.kafka_folder
-    (folder / "server.properties").write_text(server_properties(folder, port, controller_port))
+    folder = node.folder
+    (folder / "server.properties").write_text(server_properties(node, port, controller_port))
     (folder / "log4j2.xml").write_text(LOG_CONFIG.format(log=folder / "kafka.log"))
-    console(settings).write_bytes(b"")
+    console(node).write_bytes(b"")
     (folder / "log-position").write_text(str(_size(folder / "kafka.log")))
     return [
         *_java(settings),
@@ -133,30 +136,62 @@ def prepare(settings: Settings, port: int, controller_port: int) -> list[str]:
     ]
 
 
-def server_properties(folder: Path, port: int, controller_port: int) -> str:
+def server_properties(node: Node, port: int, controller_port: int) -> str:
     """Return the text of ``server.properties``."""
     config = {
         **BROKER_CONFIG,
+        **_quorum_config(node.quorum, controller_port),
+        "node.id": node.number,
         "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
-        "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",
-        "log.dirs": folder / "data",
+        "log.dirs": node.folder / "data",
     }
     # In a properties file a backslash and a leading blank are the only characters of a path with a meaning.
     return "".join(f"{key}={str(value).replace(chr(92), chr(92) * 2)}\n" for key, value in config.items())
 
 
-def format_once(settings: Settings) -> str:
+def in_sync(replicas: int) -> int:
+    """Return how many replicas must have a message before it is acknowledged, the leader's among them.
+
+    Two of three: one broker may be lost without a message, and without a stop.
+    """
+    return max(1, min(2, replicas - 1))
+
+
+def _quorum_config(quorum: Quorum | None, controller_port: int) -> dict[str, object]:
+    """Return what depends on how many nodes there are, and where."""
+    replicas = 1 if quorum is None else min(USUAL_REPLICAS, len(quorum.addresses))
+    config: dict[str, object] = {
+        "min.insync.replicas": in_sync(replicas),
+        "offsets.topic.replication.factor": replicas,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": in_sync(replicas),
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": in_sync(replicas),
+    }
+    if quorum is None:
+        alone = {"controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}"}
+        return {**config, **alone, "broker.session.timeout.ms": ALONE_SESSION_MS}
+    return {**config, "controller.quorum.voters": quorum.voters, "broker.session.timeout.ms": CLUSTER_SESSION_MS}
+
+
+def new_cluster_id() -> str:
+    """Return an id as Kafka makes them: 16 random bytes in Base64 for URLs, no dash that an option could begin with."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+
+
+def format_once(settings: Settings, node: Node) -> str:
     """Format the storage where it is not, and return the cluster's id.
 
     Kafka writes ``meta.properties`` last, so that a format that was interrupted is done again.
     """
-    folder = settings.kafka_folder
+    folder, quorum = node.folder, node.quorum
     meta = folder / "data" / "meta.properties"
     if not meta.exists():
-        # The ports stand for any: a later start with others moves the only voter along.
-        (folder / "server.properties").write_text(server_properties(folder, 9092, 9093))
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster_id]
+        # The ports stand for any: a later start with others moves the only voter along, and those of a cluster are
+        # told of all of them at each start.
+        (folder / "server.properties").write_text(server_properties(node, 9092, 9093))
+        named = ["--cluster-id", quorum.cluster_id] if quorum else ["--standalone", "--cluster-id", new_cluster_id()]
+        tool = ["kafka.tools.StorageTool", "format", *named]
         run = subprocess.run(  # noqa: S603 - our own list of arguments, no shell
             [*_java(settings), "-Dlog4j2.level=ERROR", *tool, "--config", str(folder / "server.properties")],
             capture_output=True,
@@ -171,15 +206,15 @@ def format_once(settings: Settings) -> str:
     return found.group(1)
 
 
-def last_lines(settings: Settings) -> str:
+def last_lines(node: Node) -> str:
     """Return what the broker wrote last since it was started, for an error."""
-    said = f"{_since_start(settings)}\n{_read(console(settings))}"
-    return f"{_tail(said)} (more in {settings.kafka_folder / 'kafka.log'})"
+    said = f"{_since_start(node)}\n{_read(console(node))}"
+    return f"{_tail(said)} (more in {node.folder / 'kafka.log'})"
 
 
-def bind_failed(settings: Settings) -> bool:
+def bind_failed(node: Node) -> bool:
     """Whether the broker ended because a port was taken."""
-    return "Address already in use" in _since_start(settings) + _read(console(settings))
+    return "Address already in use" in _since_start(node) + _read(console(node))
 
 
 def _java(settings: Settings) -> list[str]:
@@ -188,9 +223,9 @@ def _java(settings: Settings) -> list[str]:
     return [require_java(), *JAVA_FLAGS, "-cp", class_path]
 
 
-def _since_start(settings: Settings) -> str:
+def _since_start(node: Node) -> str:
     """Return what this start has written to the broker's log."""
-    folder = settings.kafka_folder
+    folder = node.folder
     position = int(_read(folder / "log-position") or 0)
     path = folder / "kafka.log"
     if _size(path) < position:

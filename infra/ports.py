@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+from collections.abc import Collection
 
 import psutil
 
@@ -72,24 +73,36 @@ class Reservation:
         Port that the broker must have, 0 for any.
     remembered : int or None
         Port that it had before, taken again where it is free.
+    wanted_controller : int
+        Port that the controller must have, 0 for any.
+    others : collection of int
+        Ports that brokers beside this one come back to: not to be taken for any.
 
     Raises
     ------
     PortTakenError
-        The wanted port is taken, or every one from ``FIRST_PORT`` to ``LAST_PORT``.
+        A wanted port is taken, or every one from ``FIRST_PORT`` to ``LAST_PORT``.
     """
 
-    def __init__(self, wanted: int, remembered: int | None) -> None:
+    def __init__(
+        self, wanted: int, remembered: int | None, wanted_controller: int = 0, others: Collection[int] = ()
+    ) -> None:
         named = wanted or remembered
         first = reserve(named, is_ours=True) if named else None
+        second = reserve(wanted_controller, is_ours=True) if wanted_controller else None
+        if wanted_controller and second is None:
+            if first:
+                first.close()
+            raise PortTakenError(f"Port {wanted_controller} is taken{describe_owner(wanted_controller)}.")
         if wanted and first is None:
             raise PortTakenError(
                 f"Port {wanted} is taken{describe_owner(wanted)}. Choose another with SPANWATCH_KAFKA_PORT, or "
                 "leave that unset to take any free one; if that is the Kafka you want, use it with "
                 f"SPANWATCH_KAFKA={HOST}:{wanted}."
             )
-        free = (holder for port in range(FIRST_PORT, LAST_PORT + 1) if (holder := reserve(port)))
-        self._holders = [holder for holder in (first or next(free, None), next(free, None)) if holder]
+        ports = (port for port in range(FIRST_PORT, LAST_PORT + 1) if port not in others)
+        free = (holder for port in ports if (holder := reserve(port)))
+        self._holders = [holder for holder in (first or next(free, None), second or next(free, None)) if holder]
         if len(self._holders) < 2:
             self.release()
             raise PortTakenError(

@@ -19,6 +19,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from infra.broker_files import in_sync
 from infra.kafka import MIB, REQUEST_TIMEOUT_S, call, client_config, reason, wait_until_reachable
 from infra.settings import Settings
 from schemas.errors import BrokerError
@@ -54,6 +55,7 @@ def topic_config(settings: Settings, topic: Topic) -> dict[str, str]:
         "message.timestamp.type": "LogAppendTime",
         # Messages stay as their producer packed them.
         "compression.type": "producer",
+        "min.insync.replicas": str(in_sync(settings.kafka_replication)),
         **compaction,
     }
 

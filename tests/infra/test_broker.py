@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from infra.broker import Broker, bootstrap_servers, read_record
 from infra.broker_files import format_once, kafka_version, server_properties
+from infra.broker_node import Node
 from infra.settings import Settings, load_settings
 from schemas.errors import BrokerError, MissingProgramError, PortTakenError
 
@@ -118,7 +119,7 @@ def test_a_taken_port_is_named_with_its_owner_and_a_way_out(tmp_path: Path) -> N
 def test_a_broker_that_cannot_start_quotes_its_own_words(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     settings.kafka_folder.mkdir(parents=True)
-    format_once(settings)
+    format_once(settings, Node(settings.kafka_folder))
     meta = settings.kafka_folder / "data" / "meta.properties"
     meta.write_text(meta.read_text().replace("node.id=1", "node.id=7"))
     with pytest.raises(BrokerError, match=r"(?s)ended with status.*Stored node id 7.*kafka\.log"):
@@ -128,7 +129,7 @@ def test_a_broker_that_cannot_start_quotes_its_own_words(tmp_path: Path) -> None
 def test_an_interrupted_format_is_done_again(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     settings.kafka_folder.mkdir(parents=True)
-    format_once(settings)
+    format_once(settings, Node(settings.kafka_folder))
     (settings.kafka_folder / "data" / "meta.properties").unlink()
     with Broker(settings) as broker:
         assert broker.is_alive
@@ -145,7 +146,7 @@ def test_a_cluster_in_the_settings_is_used_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_configuration_listens_on_this_machine_only(tmp_path: Path) -> None:
-    text = server_properties(tmp_path, 9092, 9093)
+    text = server_properties(Node(tmp_path), 9092, 9093)
     assert "listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093\n" in text
     assert kafka_version().startswith("4.")
 

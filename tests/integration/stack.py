@@ -21,7 +21,7 @@ from api.remote import RemoteStack
 from infra.broker import bootstrap_servers
 from infra.kafka import wait_until_reachable
 from infra.ports import is_free
-from infra.settings import load_settings
+from infra.settings import Settings, load_settings
 from schemas.errors import BrokerError
 
 START_S = 90.0
@@ -30,7 +30,7 @@ STOP_S = 5.0
 _DIGEST = """
 import json, sys
 from infra.store import Store
-from tests.integration.stack import digests
+from api.queries_digests import digests
 with Store.open(sys.argv[1]) as store:
     print(json.dumps(digests(store, sys.argv[2:])))
 """
@@ -164,69 +164,23 @@ class Stack:
 
     def digests(self, *capture_ids: str) -> dict[str, Any]:
         """Return what the stopped stack's store holds of captures; see ``digests``."""
-        done = subprocess.run(
-            [sys.executable, "-c", _DIGEST, self.settings.clickhouse, *capture_ids],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(__file__).parents[2],
-        )
-        return dict(json.loads(done.stdout))
+        return digests_of(self.settings, *capture_ids)
 
     def said(self) -> str:
         """Return the end of what it printed."""
         return self._output.read_text(errors="replace")[-3000:]
 
 
-_QUERIES = {
-    # Every column but those that name the run: the same packets give the same sum, in any order.
-    "packets": """
-        SELECT count() AS n, countDistinct(frame) AS frames,
-               toString(sum(cityHash64(* EXCEPT (capture_id, event_id, inserted_at)))) AS hash
-        FROM packet_logs WHERE capture_id = {id:String}""",
-    "windows": """
-        SELECT count() AS n, sum(record_count) AS packets,
-               toString(sum(cityHash64(toString(tuple(* EXCEPT (capture_id, inserted_at)))))) AS hash
-        FROM windows_now WHERE capture_id = {id:String}""",
-    # Ids and sources are made of the capture's id.
-    "anomalies": """
-        SELECT count() AS n, uniqExact(type) AS types, uniqExact(incident_id) AS incidents,
-               toString(sum(cityHash64(toString(tuple(
-                   * EXCEPT (capture_id, anomaly_id, incident_id, inserted_at)))))) AS hash
-        FROM anomalies_now WHERE capture_id = {id:String}""",
-    "baselines": """
-        SELECT count() AS n, max(b.windows) AS windows,
-               toString(sum(cityHash64(toString(tuple(* EXCEPT (source, capture_id, inserted_at)))))) AS hash
-        FROM (SELECT * FROM baselines FINAL) AS b WHERE capture_id = {id:String}""",
-    # How records are spread over messages does not show: merged rows and rows yet to be merged are the same flows.
-    "flows": """
-        SELECT count() AS n, sum(fwd_packets + bwd_packets) AS packets,
-               toString(sum(cityHash64(toString(tuple(* EXCEPT (capture_id)))))) AS hash
-        FROM flows_now WHERE capture_id = {id:String}""",
-    # Which flows share a message decides which of them are explained, and the last digit of a matrix product.
-    "classifications": """
-        SELECT count() AS n, round(avg(confidence), 3) AS confidence,
-               toString(sum(cityHash64(toString(tuple(* EXCEPT (capture_id, confidence, attack_probability, inserted_at,
-                   reason_features, reason_values, reason_contributions)))))) AS hash
-        FROM classifications FINAL WHERE capture_id = {id:String}""",
-    **{
-        view: f"""
-        SELECT sum(packets) AS packets, sum(bytes) AS bytes FROM {view} WHERE capture_id = {{id:String}}"""
-        for view in ("traffic_1m", "traffic_5m", "traffic_1h")
-    },
-    "ledger": """
-        SELECT hop, sum(packets_in) AS packets_in, sum(packets_out) AS packets_out
-        FROM ledger_now WHERE capture_id = {id:String} AND reason = '' GROUP BY hop ORDER BY hop""",
-}
-
-
-def digests(store: Any, capture_ids: list[str]) -> dict[str, Any]:
-    """Return counts and order-independent hashes of each capture's rows, raw and rolled up."""
-    return {
-        capture_id: {name: store.query(sql, {"id": capture_id}) for name, sql in _QUERIES.items()}
-        for capture_id in capture_ids
-    }
+def digests_of(settings: Settings, *capture_ids: str) -> dict[str, Any]:
+    """Return what a closed store holds of captures; opened by another process, because this one has a store already."""
+    done = subprocess.run(
+        [sys.executable, "-c", _DIGEST, settings.clickhouse, *capture_ids],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    return dict(json.loads(done.stdout))
 
 
 @contextmanager

@@ -1,0 +1,101 @@
+"""Who of a consumer group has which partitions, and which brokers lead and follow them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from confluent_kafka import ConsumerGroupState, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from infra.kafka import REQUEST_TIMEOUT_S, call, client_config, reason
+from infra.settings import Settings
+from schemas.errors import BrokerError
+from schemas.topics import Topic
+
+
+@dataclass(frozen=True)
+class Group:
+    """A consumer group as its coordinator sees it.
+
+    Parameters
+    ----------
+    is_stable : bool
+        Whether its partitions are shared out; not while it rebalances.
+    coordinator : int
+        Id of the broker that looks after it.
+    members : dict of str to set of (str, int)
+        Topics and partitions of each member, by its client id.
+    """
+
+    is_stable: bool
+    coordinator: int
+    members: dict[str, set[tuple[str, int]]]
+
+    def has(self, partitions: Collection[tuple[str, int]]) -> bool:
+        """Whether it is stable and somebody has each of the partitions."""
+        return self.is_stable and set().union(*self.members.values()) >= set(partitions)
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Where the replicas of a partition are, by the ids of brokers.
+
+    Parameters
+    ----------
+    leader : int
+        Who is read from and written to; -1 for nobody.
+    brokers : frozenset of int
+        Who is to have a copy.
+    in_sync : frozenset of int
+        Who has all of it.
+    """
+
+    leader: int
+    brokers: frozenset[int]
+    in_sync: frozenset[int]
+
+
+class ClusterView:
+    """A Kafka cluster, looked at.
+
+    Parameters
+    ----------
+    settings : Settings
+        Which cluster, and the prefix of groups and topics.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin = AdminClient(client_config(settings))
+
+    def group(self, name: str) -> Group:
+        """Return a consumer group by its name before the prefix.
+
+        Raises
+        ------
+        BrokerError
+            Nobody can say at the moment: its coordinator is away, or moves.
+        """
+        named = self._settings.group_name(name)
+        try:
+            described = self._admin.describe_consumer_groups([named])[named]
+            found = described.result(REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            raise BrokerError(f"Kafka does not describe the group {named}: {reason(error)}.") from None
+        members = {
+            member.client_id: {(part.topic, part.partition) for part in member.assignment.topic_partitions}
+            for member in found.members
+        }
+        return Group(found.state == ConsumerGroupState.STABLE, found.coordinator.id, members)
+
+    def replicas(self, topics: Collection[Topic]) -> dict[tuple[str, int], Replicas]:
+        """Return the replicas of every partition of topics; raises ``BrokerError`` when Kafka cannot be reached."""
+        names = {self._settings.topic_name(topic) for topic in topics}
+        known = call(lambda: self._admin.list_topics(timeout=REQUEST_TIMEOUT_S)).topics
+        return {
+            (name, number): Replicas(part.leader, frozenset(part.replicas), frozenset(part.isrs))
+            for name, topic in known.items()
+            if name in names
+            for number, part in topic.partitions.items()
+        }
