@@ -42,6 +42,7 @@ lint: ## Set up, then check format, style, types and the import rule
 	$(PYTHON_BIN)/ruff check .
 	$(PYTHON_BIN)/mypy
 	$(PYTHON_BIN)/lint-imports
+	cd console && npm run --silent check && npm test --silent
 
 .PHONY: check
 check: lint test ## lint and test: what CI runs
@@ -61,7 +62,12 @@ lab: ## Record labelled captures of real programs and attacks in network namespa
 .PHONY: console
 console: ## Build the console (Node 18 or newer) and check its types
 	@infra/setup.sh run
-	cd console && npm run --silent check
+	cd console && npm run --silent check && npm test --silent
+
+.PHONY: cluster
+cluster: ## Set up, then run three brokers and three workers, kill one of each, and compare the rows
+	@infra/setup.sh run
+	@SPANWATCH_STATE=$${SPANWATCH_STATE:-.local/cluster} $(PYTHON_BIN)/spanwatch cluster --prove $(PCAP)
 
 .PHONY: screenshots
 screenshots: console ## Take the console's pictures in docs/images again, from a run on the bundled capture (Chromium)
@@ -74,6 +80,7 @@ docs: ## Write the generated reference pages again
 	@mv docs/settings.md.new docs/settings.md
 	$(PYTHON_BIN)/python -m api.access_page
 	$(PYTHON_BIN)/python -m infra.grafana_dashboards
+	cd console && npm run --silent types
 
 .PHONY: clean
 clean: ## Remove caches and build leftovers; data, jars and .venv stay

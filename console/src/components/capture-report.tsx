@@ -161,7 +161,7 @@ function Verdicts({ report }: { report: Report }) {
       <p class="muted small">
         {count(verdicts.uncertain)} uncertain ({percent(verdicts.uncertain_share)}). Judged by{" "}
         {report.models.map((model) => (
-          <ViewLink key={model.fingerprint} to={`/models`} class="mono">{model.fingerprint}</ViewLink>
+          <ViewLink key={model.fingerprint} to={`/models/${model.fingerprint}`} class="mono">{model.fingerprint}</ViewLink>
         ))}
       </p>
     </Panel>

@@ -100,7 +100,7 @@ function Model() {
           return (
             <KeyValue
               of={[
-                ["Champion", <ViewLink to="/models" more={{ model: champion.fingerprint }} class="mono">{champion.fingerprint}</ViewLink>],
+                ["Champion", <ViewLink to={`/models/${champion.fingerprint}`} class="mono">{champion.fingerprint}</ViewLink>],
                 ["Version", champion.version],
                 ["Trained", moment(Date.parse(champion.trained_at) / 1000)],
                 ["Macro F1", percent(champion.metrics.validation_macro_f1)],
