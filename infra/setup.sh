@@ -135,7 +135,7 @@ install_console() {
         LC_ALL=C sort | xargs cat | cksum)
     [ "$(cat console/dist/.built-from 2>/dev/null)" = "$wanted" ] && return 0
     say "building the console"
-    if (cd console && npm ci --silent && npm run --silent build) >&2; then
+    if (cd console && npm ci --loglevel=error && npm run --silent build) >&2; then
         echo "$wanted" >console/dist/.built-from
     elif [ "$what" = run ]; then
         say "npm cannot build the console (see above); everything else works without it."
