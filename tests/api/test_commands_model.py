@@ -36,7 +36,7 @@ def files(port: int, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def run(*arguments: str, status: int = 0) -> str:
-    done = CliRunner(env={"COLUMNS": "120"}).invoke(model_command, list(arguments))
+    done = CliRunner().invoke(model_command, list(arguments))
     assert done.exit_code == status, done.output
     return done.output
 
@@ -50,7 +50,7 @@ def test_a_model_goes_from_its_file_to_champion_and_back(files: Path, store: Sto
     capture_id = new_capture_id()
     insert_verdicts(store, capture_id, ModelRole.CHAMPION, FIRST, ["BENIGN", "Bot", "Bot"])
     insert_verdicts(store, capture_id, ModelRole.CHALLENGER, SECOND, ["Bot", "Bot", "Bot"])
-    assert "66.7% and on whether it is an attack of 66.7% of 3 flows" in run("list")
+    assert "66.7% and on whether it is an attack of 66.7% of 3 flows" in " ".join(run("list").split())
     shown = run("show", SECOND)
     assert ["BENIGN", "Bot", "1"] in [line.split() for line in shown.splitlines()]
     assert "the [first]" in run("show", FIRST)
