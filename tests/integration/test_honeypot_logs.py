@@ -108,7 +108,11 @@ def test_an_attack_on_a_honeypot_is_followed_across_a_rotation_and_found_once(st
     with following(stack, log) as reader:
         with two_hosts() as (trap, attacker), honeypot(trap, log):
             hydra = ["hydra", "-l", "root", "-P", str(words), "-t", "2", "-I", "-s", "2222", TRAP, "ssh"]
-            subprocess.run([*attacker, *hydra], capture_output=True, timeout=120, check=True)
+            # hydra gives up when one of its own connections is lost.
+            tries = (
+                subprocess.run([*attacker, *hydra], capture_output=True, timeout=120, check=False) for _ in range(3)
+            )
+            assert any(done.returncode == 0 for done in tries)
             # A reader cannot know of a file that was gone before it came.
             until(lambda: len(found_of_attacker(stack)) == lines_in(log), 60, stack.said)
             log.rename(rotated)
