@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.grafana_dashboards import FOLDER
+from infra.grafana_dashboards.files import FOLDER
 
 ALL = "$__all"
 CONDITIONAL = "$__conditionalAll("

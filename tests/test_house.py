@@ -44,9 +44,10 @@ def test_every_test_module_names_what_it_tests(folder: str) -> None:
 
 
 def is_tested(module: Path) -> bool:
-    """Whether a module has a test module, its own or that of the noun it is a part of."""
+    """Whether a module has a test module: its own, that of the noun it is a part of, or that of its package."""
     tests = ROOT / "tests" / module.relative_to(ROOT).parent
-    return any((tests / f"test_{name}.py").exists() for name in nouns(module.stem))
+    own = [tests / f"test_{name}.py" for name in nouns(module.stem)]
+    return any(path.exists() for path in [*own, tests.parent / f"test_{tests.name}.py"])
 
 
 @pytest.mark.parametrize("folder", ["infra"])
