@@ -15,7 +15,8 @@ from infra.arrow import encode_table
 from infra.counters import STORE_ERRORS, STORE_ROWS, STORE_SECONDS
 from infra.native import encode_native, has_native_form
 from infra.store_clients import INSERT_SETTINGS, Clients, refused
-from schemas.tables import SERVICE_TABLES, TABLES
+from schemas.service_tables import SERVICE_TABLES
+from schemas.tables import TABLES
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.classifications import STORED_CLASSIFICATION_COLUMNS
@@ -98,6 +100,32 @@ def verdict_of(attack_probability: float, class_name: str, raised: Iterable[tupl
     if by_classifier >= SUSPICIOUS_FROM and class_name != "BENIGN":
         return Verdict(score, threat, class_name)
     return Verdict(score, threat, kind if by_anomaly >= SUSPICIOUS_FROM else "UNKNOWN")
+
+
+def verdicts_of(
+    attack_probabilities: npt.NDArray[np.float32],
+    class_names: npt.NDArray[np.object_],
+    anomaly_scores: npt.NDArray[np.float64],
+    anomaly_types: npt.NDArray[np.object_],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.object_]]:
+    """Return score and attack class of many records; ``verdict_of`` says the same of one.
+
+    Parameters
+    ----------
+    attack_probabilities, class_names, anomaly_scores, anomaly_types : numpy.ndarray
+        Shape (n_records,). Of each the anomaly that counts, score 0 where none names the record.
+
+    Returns
+    -------
+    tuple of numpy.ndarray and numpy.ndarray
+        Shape (n_records,).
+    """
+    by_classifier = 100 * attack_probabilities.astype(np.float64)
+    scores = np.maximum(by_classifier, anomaly_scores)
+    is_classified = (by_classifier >= SUSPICIOUS_FROM) & (class_names != "BENIGN")
+    raised = np.where(anomaly_scores >= SUSPICIOUS_FROM, anomaly_types, "UNKNOWN")
+    classes = np.where(is_classified, class_names, raised)
+    return scores, np.where(scores < SUSPICIOUS_FROM, "BENIGN", classes)
 
 
 _VERDICT_PARTS = (

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from infra.store import Store
-from schemas.tables import SERVICE_TABLES, TABLES
+from schemas.service_tables import SERVICE_TABLES
+from schemas.tables import TABLES
 from tests.api.stack import Running, running, settings_in
 
 

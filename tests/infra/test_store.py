@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import http.server
 import itertools
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +19,8 @@ from schemas.captures import CaptureRow, LedgerRow
 from schemas.enums import CaptureState, Hop
 from schemas.errors import StoreError
 from schemas.packets import ROW_BITS
-from schemas.tables import EVENT_BATCH, PARTITION_SLOTS, ROLLUP_INTERVALS_S
+from schemas.table_parts import PARTITION_SLOTS
+from schemas.tables import EVENT_BATCH, ROLLUP_INTERVALS_S
 from schemas.windows import WINDOW_SCHEMA
 from tests.infra.store_rows import NEW_YEAR_NS, captures, ledger, packets, run_python, start_python
 
@@ -269,6 +272,15 @@ def test_a_folder_that_another_process_has_open_is_refused_with_its_name(store: 
 def test_an_address_that_cannot_work_is_explained(address: str, says: str) -> None:
     with pytest.raises(StoreError, match=says):
         Store.open(address)
+
+
+def test_a_server_that_takes_connections_and_never_answers_is_told_of_soon() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/spanwatch"
+        began_s = time.monotonic()
+        with pytest.raises(StoreError, match="does not answer; is ClickHouse running there"):
+            Store.open(address)
+        assert time.monotonic() - began_s < 20
 
 
 @contextmanager

@@ -17,8 +17,9 @@ from schemas.packets import (
     STORED_PACKET_COLUMNS,
     first_event_id,
 )
+from schemas.service_tables import SERVICE_TABLES
 from schemas.table import Table, columns_markdown
-from schemas.tables import SERVICE_TABLES, TABLES
+from schemas.tables import TABLES
 from schemas.windows import WINDOW_COLUMNS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
