@@ -64,6 +64,11 @@ class Visit:
         self.page.locator("main h1").first.wait_for()
         self.page.wait_for_function("() => !document.querySelector('.state-loading, [aria-busy=true]')")
 
+    def prefer(self, theme: Theme) -> None:
+        """Let the system say light or dark, and wait until the page follows."""
+        self.page.emulate_media(color_scheme=theme)
+        self.page.wait_for_function("(theme) => document.documentElement.dataset.theme === theme", arg=theme)
+
     def serious_faults(self, *rules: str) -> list[str]:
         """Return what axe-core finds that keeps people out: rule, and the first places; of these rules, else of all."""
         self.page.evaluate(_AXE.read_text(encoding="utf-8"))

@@ -68,7 +68,7 @@ def test_every_view_can_be_used_in_light_and_dark_and_on_a_phone(browser: Browse
         for path in VIEWS:
             visit.go(path.format(capture=capture))
             for theme in THEMES:
-                visit.page.emulate_media(color_scheme=theme)
+                visit.prefer(theme)
                 found[f"{path} {theme}"] = visit.serious_faults()
             visit.page.set_viewport_size(SMALL)
             found[f"{path} phone"] = ["it is wider than the screen"] if visit.is_wider_than_the_screen() else []
@@ -112,6 +112,30 @@ def test_everything_is_reached_with_the_keyboard_alone(browser: Browser, base: s
         page.reload()
         visit.settled()
         assert page.evaluate("() => document.documentElement.dataset.theme") == "dark"
+
+
+def test_the_theme_is_the_systems_until_one_is_chosen_and_is_there_before_the_console(
+    browser: Browser, base: str
+) -> None:
+    colour = "() => getComputedStyle(document.documentElement).backgroundColor"
+    with visiting(browser, base) as visit:
+        page = visit.page
+        visit.go("/captures")
+        light = page.evaluate(colour)
+        visit.prefer("dark")
+        dark = page.evaluate(colour)
+        assert dark != light
+        page.keyboard.press("t")
+        assert page.evaluate(colour) == light
+        page.emulate_media(color_scheme="light")
+        page.keyboard.press("t")
+        page.emulate_media(color_scheme="dark")
+        page.emulate_media(color_scheme="light")
+        assert page.evaluate(colour) == dark
+        page.route("**/assets/index-*.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
+        page.reload()
+        assert page.locator("#app").inner_html() == ""
+        assert page.evaluate(colour) == dark
 
 
 def test_an_address_says_what_is_shown(browser: Browser, base: str, capture: str) -> None:

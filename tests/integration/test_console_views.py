@@ -239,7 +239,7 @@ def test_no_view_has_a_serious_fault_in_light_or_dark_or_is_wider_than_a_phone(
         visit.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
         visit.go(view)
         assert visit.serious_faults() == [], view
-        visit.page.emulate_media(color_scheme="dark")
+        visit.prefer("dark")
         assert visit.serious_faults("color-contrast") == [], view
         visit.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
         assert not visit.is_wider_than_the_screen(), view
