@@ -58,6 +58,9 @@ COMMANDS = {
 }
 """Every command by its name."""
 
+_OPEN_STORE = ("api", "migrate", "up")
+"""Commands that begin by opening the store."""
+
 
 class FrontDoor(click.Group):
     """A group whose commands are loaded when they are called for."""
@@ -74,6 +77,17 @@ class FrontDoor(click.Group):
         found: click.Command = getattr(import_module(module), name)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, and a ClickHouse server that does not answer before the command is loaded.
+
+        What `up` is made of takes seconds to load, and minutes on a machine that is very busy.
+        """
+        if args[0] in _OPEN_STORE and not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
+            _check_server()
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""
         with formatter.section("Commands"):
@@ -87,6 +101,17 @@ class FrontDoor(click.Group):
             if name.startswith(incomplete)
         ]
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def _check_server() -> None:
+    from infra.command_errors import plainly
+    from infra.settings import load_settings
+    from infra.store_clients import Clients
+
+    with plainly():
+        settings = load_settings()
+        if not settings.has_embedded_store:
+            Clients(settings.clickhouse).close()
 
 
 _HELP = """Watch a mirrored switch port, or a capture file, and say what went by.

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from api.files import NamedFile
 from infra.kafka import producer, wait_until_reachable
 from infra.settings import Settings
+from infra.terminal import console
 from schemas.captures import CaptureRow
 from schemas.enums import Align
 from streams.capture import CaptureRun
@@ -31,7 +31,7 @@ from streams.port_warm_up import warm_up_port
 from streams.recording import RecordedSource, Recorder
 from streams.unfinished import end_unfinished
 
-notes = Console(stderr=True)
+notes = console(is_stderr=True)
 
 NICE = -10
 """Priority of a live capture, where it may choose: whoever else waits a little loses nothing, it loses frames."""
@@ -63,6 +63,7 @@ _PORT_OPTIONS = (
     click.option(
         "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the frames to a pcapng file."
     ),
+    click.option("--output-limit", type=click.IntRange(min=0), default=0, help="Most bytes of it; 0 sets no bound."),
     click.option("--fanout", type=click.IntRange(1, 64), default=1, help="Rings that share the interface's flows."),
     click.option("--promiscuous/--no-promiscuous", default=True, help="Take frames for other machines, too (default)."),
     click.option("--id", "capture_id", help="Name of the capture; made up unless told."),
@@ -149,8 +150,17 @@ def port_plan_of(settings: Settings, *, duration_s: float = 0.0, fanout: int = 1
     )
 
 
-def send_port(plan: PortPlan, settings: Settings, capture_id: str, output: Path | None) -> CaptureRow:
+def send_port(
+    plan: PortPlan, settings: Settings, capture_id: str, output: Path | None, limit_bytes: int = 0
+) -> CaptureRow:
     """Capture from an interface into the stream until SIGINT, SIGTERM or its duration ends it; return how it ended.
+
+    Parameters
+    ----------
+    output : Path or None
+        A pcapng file that gets the frames as well; the settings say what the packet ring gets.
+    limit_bytes : int
+        Most bytes of that file; 0 sets no bound.
 
     Raises
     ------
@@ -168,18 +178,17 @@ def send_port(plan: PortPlan, settings: Settings, capture_id: str, output: Path 
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
     with open_port(plan) as port, _stopped_by_signals(port):
-        source = _recorded(port, plan, settings, capture_id, output)
-        run = CaptureRun(source, plan_of(settings, capture_id, plan.interface), settings, sink)
+        header = file_header(port.link_type, plan.snap_bytes, plan.interface)
+        files: list[PacketFile] = [OutputFile(output, header, limit_bytes)] if output else []
+        if settings.packet_ring_bytes:
+            files.append(PacketRing(settings.captures_folder, capture_id, header, settings.packet_ring_bytes))
+        run = CaptureRun(_recorded(port, files), plan_of(settings, capture_id, plan.interface), settings, sink)
         _watch(run, plan.interface)
     return run.row
 
 
-def _recorded(port: LivePort, plan: PortPlan, settings: Settings, capture_id: str, output: Path | None) -> FrameSource:
-    """Return the port, its frames written to disk as the user and the settings want it."""
-    header = file_header(port.link_type, plan.snap_bytes, plan.interface)
-    files: list[PacketFile] = [OutputFile(output, header)] if output else []
-    if settings.packet_ring_bytes:
-        files.append(PacketRing(settings.captures_folder, capture_id, header, settings.packet_ring_bytes))
+def _recorded(port: LivePort, files: list[PacketFile]) -> FrameSource:
+    """Return the port, its frames written to disk where there is a file for them."""
     return RecordedSource(port, Recorder(files)) if files else port
 
 

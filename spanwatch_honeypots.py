@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from agents.sender import Sender
 from api.compute import new_capture_id
 from api.remote import RemoteStack
+from infra.command_errors import plainly
 from infra.kafka import producer
 from infra.lag import GroupOffsets
 from infra.settings import Settings, load_settings
+from infra.terminal import console
 from infra.topics import create_topics
 from schemas.errors import CaptureError, SettingsError, SpanwatchError
 from schemas.honeypots import HoneypotType
@@ -28,8 +29,8 @@ from streams.honeypot_files import STDIN, FollowedLog, LogFile
 from streams.honeypot_topic import LogReading, ReadCount, Send, send_nothing
 from streams.wire import KafkaHeaders
 
-out = Console()
-notes = Console(stderr=True)
+out = console()
+notes = console(is_stderr=True)
 
 TOPICS = (HONEYPOT_LOGS, HONEYPOT_DEAD_LETTERS)
 
@@ -87,7 +88,7 @@ def honeypot_logs_command(
     files: tuple[str, ...], follow: bool, from_end: bool, kind: str | None, dry_run: bool
 ) -> None:
     """Read logs of honeypots; see ``_HELP``."""
-    try:
+    with plainly():
         _check(files, follow=follow, from_end=from_end)
         settings, read_id = load_settings(), new_capture_id()
         with _sending(settings, is_dry=dry_run) as to_kafka:
@@ -99,8 +100,6 @@ def honeypot_logs_command(
                 _read(files, reading)
             took_s = time.monotonic() - began_s
         new = None if dry_run else _stored(settings, read_id, reading.count)
-    except SpanwatchError as error:
-        raise click.ClickException(str(error)) from error
     _report(reading.count, len(files), took_s, new, is_dry=dry_run)
     sys.exit(HAS_MALFORMED if reading.count.malformed else 0)
 

@@ -6,7 +6,9 @@ import logging
 import time
 from urllib.parse import quote
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.status_seen import StatusSeen
 
 access = logging.getLogger("api.access")
 
@@ -28,22 +30,13 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began_s = time.perf_counter()
-        # Stays 500 when the application raises before it answers.
-        status = 500
-
-        async def note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        began_s, answer = time.perf_counter(), StatusSeen(send)
         try:
-            await self._app(scope, receive, note_status)
+            await self._app(scope, receive, answer)
         finally:
-            level = logging.DEBUG if status < _FAILED and scope["path"] in COUNTED else logging.INFO
+            level = logging.DEBUG if answer.status < _FAILED and scope["path"] in COUNTED else logging.INFO
             if access.isEnabledFor(level):
-                _log(level, scope, status, time.perf_counter() - began_s)
+                _log(level, scope, answer.status, time.perf_counter() - began_s)
 
 
 def _log(level: int, scope: Scope, status: int, took_s: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ import click  # noqa: E402
 
 from api.app import StartBackground, create_app, opened_store, start_background  # noqa: E402
 from api.serve import listen, server_of, with_ports_of  # noqa: E402
+from infra.command_errors import plainly  # noqa: E402
 from infra.logging import set_up_logging  # noqa: E402
 from infra.memory import bound_allocators  # noqa: E402
 from infra.settings import load_settings  # noqa: E402
-from schemas.errors import SpanwatchError  # noqa: E402
 
 
 def run(start: StartBackground | None = None, **overrides: object) -> None:
@@ -40,19 +40,14 @@ def run(start: StartBackground | None = None, **overrides: object) -> None:
     """
     bound_allocators()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
+    # The store is opened here and not by the application, so that what cannot start is told in a sentence.
+    with suppress(KeyboardInterrupt), plainly(), ExitStack() as opened:
         settings = load_settings(**overrides)
         sockets = listen(settings)
         settings = with_ports_of(settings, sockets)
-        # Opened here and not by the application, so that what cannot start is told in a sentence.
-        with ExitStack() as opened:
-            store = opened.enter_context(opened_store(settings))
-            start_background(settings, store, opened, start)
-            server_of(create_app(settings, store), settings).run(sockets=sockets)
-    except KeyboardInterrupt:
-        return
-    except SpanwatchError as error:
-        raise click.ClickException(str(error)) from error
+        store = opened.enter_context(opened_store(settings))
+        start_background(settings, store, opened, start)
+        server_of(create_app(settings, store), settings).run(sockets=sockets)
 
 
 @click.command()
@@ -70,10 +65,8 @@ def main(mode: str | None, pcap: Path | None, interface: str | None, host: str |
         "host": host,
         "ports": None if port is None else (port,),
     }
-    try:
+    with plainly():
         set_up_logging(load_settings(**overrides))
-    except SpanwatchError as error:
-        raise click.ClickException(str(error)) from error
     run(**overrides)
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.app import store_of
@@ -20,24 +19,25 @@ from api.remote import RemoteStack
 from infra.backup import archive_of, file_name
 from infra.backup_archive import ArchiveReader, Chunk
 from infra.backup_restore import Restored, restore, verified
+from infra.command_errors import plainly
 from infra.command_help import examples
 from infra.settings import Settings, load_settings
+from infra.terminal import console
 from schemas.backups import BackupHeader
-from schemas.errors import BackupError, SpanwatchError
+from schemas.errors import BackupError
 
-out = Console(markup=False, highlight=False, soft_wrap=True)
-notes = Console(stderr=True)
+out = console(highlight=False, soft_wrap=True)
+notes = console(is_stderr=True)
 
 
-def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn our errors into one sentence and exit status 1."""
+def _with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand a command the settings, before its arguments; a file that cannot be used is told in a sentence."""
 
     @wraps(command)
+    @plainly()
     def run(*arguments: Any, **options: Any) -> Any:
         try:
             return command(load_settings(), *arguments, **options)
-        except SpanwatchError as error:
-            raise click.ClickException(str(error)) from error
         except OSError as error:
             raise click.ClickException(f"{error.filename}: {error.strerror}.") from error
 
@@ -47,7 +47,7 @@ def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("backup", epilog=examples("spanwatch backup night.tar", "spanwatch backup /srv/backups --keep 14"))
 @click.argument("target", metavar="FILE|FOLDER", type=click.Path(path_type=Path))
 @click.option("--keep", type=click.IntRange(min=1), help="In a FOLDER: remove this machine's older archives but N.")
-@_plainly
+@_with_settings
 def backup_command(settings: Settings, target: Path, keep: int | None) -> None:
     """Write all the store holds to an archive.
 
@@ -164,7 +164,7 @@ def _remove_older(folder: Path, sensor: str, keep: int) -> None:
 @click.argument("source", metavar="FILE|FOLDER", type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Only read it to its end and say what it holds.")
 @click.option("--force", is_flag=True, help="Also when the store holds rows: it is set aside, not removed.")
-@_plainly
+@_with_settings
 def restore_command(settings: Settings, source: Path, check: bool, force: bool) -> None:
     """Make an archive the store again.
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
 from urllib.parse import quote
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from api.app import opened_store
 from api.defence import Defence
 from api.remote import Answer, NoAnswerError, RemoteStack
+from infra.command_errors import plainly
 from infra.command_help import examples
 from infra.firewall_nft import nftables_of
 from infra.settings import Settings, load_settings
 from infra.store import Store
+from infra.terminal import console
 from schemas.blocks import FirewallKind
-from schemas.errors import SpanwatchError, StoreError
+from schemas.errors import StoreError
 
 BLOCKS = "/active-defense/block"
 
@@ -29,20 +27,7 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _BY = "command line"
 """Who has lifted blocks while no API ran."""
 
-out = Console()
-
-
-def _plainly(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn our errors into one sentence and exit status 1."""
-
-    @wraps(command)
-    def run(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except SpanwatchError as error:
-            raise click.ClickException(str(error)) from error
-
-    return run
+out = console()
 
 
 def _seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
@@ -62,7 +47,7 @@ def _seconds(_: click.Context, __: click.Parameter, text: str | None) -> float |
 @click.argument("ip")
 @click.option("--for", "duration", callback=_seconds, metavar="TIME", help="How long, as in 90, 10m, 2h or 1d.")
 @click.option("--reason", default="", help="Why, for the list and the audit.")
-@_plainly
+@plainly()
 def block_command(ip: str, duration: float | None, reason: str) -> None:
     """Cut an address off for a time.
 
@@ -78,7 +63,7 @@ def block_command(ip: str, duration: float | None, reason: str) -> None:
 
 @click.command("unblock", epilog=examples("spanwatch unblock 203.0.113.9"))
 @click.argument("ip")
-@_plainly
+@plainly()
 def unblock_command(ip: str) -> None:
     """Let an address go before its time."""
     with RemoteStack(load_settings()) as stack:
@@ -88,7 +73,7 @@ def unblock_command(ip: str) -> None:
 
 @click.command("blocks", epilog=examples("spanwatch blocks", "spanwatch blocks --all"))
 @click.option("--all", "is_all", is_flag=True, help="Also those that have ended, newest first.")
-@_plainly
+@plainly()
 def blocks_command(is_all: bool) -> None:
     """List the addresses that are blocked."""
     with RemoteStack(load_settings()) as stack:
@@ -113,7 +98,7 @@ def defence_command() -> None:
 @defence_command.command("preview", epilog=examples("spanwatch defence preview 203.0.113.9 --hours 1"))
 @click.argument("ip")
 @click.option("--hours", default=24.0, show_default=True, help="How far to look back.")
-@_plainly
+@plainly()
 def preview_command(ip: str, hours: float) -> None:
     """Say who would be cut off if an address were blocked."""
     with RemoteStack(load_settings()) as stack:
@@ -134,7 +119,7 @@ def preview_command(ip: str, hours: float) -> None:
 
 
 @defence_command.command("clear", epilog=examples("spanwatch defence clear"))
-@_plainly
+@plainly()
 def clear_command() -> None:
     """Lift all blocks.
 

@@ -6,17 +6,17 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 from api.export import Format
 from api.queries_export import DATASETS
 from api.remote import RemoteStack
+from infra.command_errors import plainly
 from infra.command_help import examples
 from infra.settings import load_settings
-from schemas.errors import SpanwatchError
+from infra.terminal import console
 
-notes = Console(stderr=True)
+notes = console(is_stderr=True)
 
 
 @click.command(
@@ -45,11 +45,8 @@ def export_command(what: str, form: str | None, output: Path | None, **asked: st
 
     WHAT is the list; it is of the newest capture unless --capture names another. Progress goes to standard error.
     """
-    try:
-        with RemoteStack(load_settings()) as stack:
-            _export(stack, what, _format(form, output), output, asked)
-    except SpanwatchError as error:
-        raise click.ClickException(str(error)) from error
+    with plainly(), RemoteStack(load_settings()) as stack:
+        _export(stack, what, _format(form, output), output, asked)
 
 
 def _format(form: str | None, output: Path | None) -> Format:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import wraps
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from api.access import Scope
 from api.keys import NAME, KeyRecord, changing, key_path, new_key, read_keys
+from infra.command_errors import plainly
 from infra.command_help import examples
 from infra.settings import load_settings
+from infra.terminal import console
 from schemas.errors import SpanwatchError
 
 _UNITS = {"h": 3600, "d": 86_400, "w": 604_800}
@@ -26,19 +26,6 @@ _SPAN = re.compile(r"([1-9]\d{0,4})([hdw])")
 
 class NoSuchKeyError(SpanwatchError):
     """There is no key of that name or id, or there is one already."""
-
-
-def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn our errors into one sentence and exit status 1."""
-
-    @wraps(command)
-    def run(*arguments: Any, **options: Any) -> Any:
-        try:
-            return command(*arguments, **options)
-        except SpanwatchError as error:
-            raise click.ClickException(str(error)) from error
-
-    return run
 
 
 class _Moment(click.ParamType):
@@ -94,7 +81,7 @@ def key_command() -> None:
     help="What it allows; may be repeated. admin allows everything.",
 )
 @click.option("--expires", "expires_s", type=_Moment(), help="When it ends: 12h, 90d, 8w, or a date (UTC).")
-@_plainly
+@plainly()
 def create(name: str, scopes: tuple[str, ...], expires_s: float | None) -> None:
     """Make a key and print it, once.
 
@@ -112,7 +99,7 @@ def create(name: str, scopes: tuple[str, ...], expires_s: float | None) -> None:
 
 @key_command.command("list", epilog=examples("spanwatch key list --all"))
 @click.option("--all", "is_all", is_flag=True, help="Show also those that count no longer.")
-@_plainly
+@plainly()
 def list_keys(is_all: bool) -> None:
     """List the keys; what is shown opens nothing."""
     now_s = time.time()
@@ -122,12 +109,12 @@ def list_keys(is_all: bool) -> None:
             table.add_row(
                 record.key_id, record.name, _scopes(record), _date(record.created_s), _ends(record, now_s)
             )  # fmt: skip
-    Console().print(table)
+    console().print(table)
 
 
 @key_command.command("revoke", epilog=examples("spanwatch key revoke soc"))
 @click.argument("name")
-@_plainly
+@plainly()
 def revoke(name: str) -> None:
     """End a key, by name or id, at once."""
     now_s = time.time()
@@ -147,7 +134,7 @@ def revoke(name: str) -> None:
 @click.option(
     "--keep", "keep_s", type=_Moment(), help="Until when the old one counts as well: 12h, 7d; else it ends now."
 )
-@_plainly
+@plainly()
 def rotate(name: str, keep_s: float | None) -> None:
     """Make a key anew, by name or id.
 

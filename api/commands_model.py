@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from api.remote import Answer, RemoteStack
+from infra.command_errors import plainly
 from infra.command_help import examples
 from infra.settings import load_settings
-from schemas.errors import ModelError, SpanwatchError
+from infra.terminal import console
+from schemas.errors import ModelError
 from schemas.models import FINGERPRINT, MAX_BUNDLE_BYTES
 
-out = Console(markup=False, highlight=False)
+out = console(highlight=False)
 
 _HELP = """Show the models, and say which of them judges.
 
@@ -39,16 +40,14 @@ MODEL is a fingerprint or its first digits, as `spanwatch model list` shows them
 """
 
 
-def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn our errors into one sentence and exit status 1."""
+def _with_the_stack(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand a command the running stack, before its arguments."""
 
     @wraps(command)
+    @plainly()
     def run(*arguments: Any, **options: Any) -> Any:
-        try:
-            with RemoteStack(load_settings()) as stack:
-                return command(stack, *arguments, **options)
-        except SpanwatchError as error:
-            raise click.ClickException(str(error)) from error
+        with RemoteStack(load_settings()) as stack:
+            return command(stack, *arguments, **options)
 
     return run
 
@@ -63,7 +62,7 @@ def model_command() -> None:
 
 
 @model_command.command("list", epilog=examples("spanwatch model list"))
-@_plainly
+@_with_the_stack
 def list_command(stack: RemoteStack) -> None:
     """List the registered models.
 
@@ -93,7 +92,7 @@ def list_command(stack: RemoteStack) -> None:
 @_model
 @click.option("--from", "from_", help="Agreement on flows from this time on: seconds since the epoch, or ISO 8601.")
 @click.option("--to", help="Agreement on flows before this time.")
-@_plainly
+@_with_the_stack
 def show_command(stack: RemoteStack, model: str, **asked: str | None) -> None:
     """Show a model, and where it disagrees with the champion.
 
@@ -122,7 +121,7 @@ def show_command(stack: RemoteStack, model: str, **asked: str | None) -> None:
 @model_command.command("add", epilog=examples('spanwatch model add new.pt --note "retrained on March"'))
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--note", default="", help="What is worth knowing of it.")
-@_plainly
+@_with_the_stack
 def add_command(stack: RemoteStack, file: Path, note: str) -> None:
     """Register the model in FILE; it gets no role by that."""
     try:
@@ -144,7 +143,7 @@ def add_command(stack: RemoteStack, file: Path, note: str) -> None:
 )
 @_model
 @_reason
-@_plainly
+@_with_the_stack
 def champion_command(stack: RemoteStack, model: str, reason: str) -> None:
     """Switch to a model: it judges from the next flows on."""
     name = _fingerprint(stack, model)
@@ -159,7 +158,7 @@ def champion_command(stack: RemoteStack, model: str, reason: str) -> None:
 @click.argument("model", metavar="[MODEL]", required=False)
 @click.option("--end", is_flag=True, help="Have no challenger any more.")
 @_reason
-@_plainly
+@_with_the_stack
 def challenger_command(stack: RemoteStack, model: str | None, end: bool, reason: str) -> None:
     """Let a model judge in the champion's shadow, or end it."""
     if end == (model is not None):
@@ -176,7 +175,7 @@ def challenger_command(stack: RemoteStack, model: str | None, end: bool, reason:
 
 @model_command.command("rollback", epilog=examples('spanwatch model rollback --reason "false alarms"'))
 @_reason
-@_plainly
+@_with_the_stack
 def rollback_command(stack: RemoteStack, reason: str) -> None:
     """Bring back the champion before the current one.
 
@@ -189,7 +188,7 @@ def rollback_command(stack: RemoteStack, reason: str) -> None:
 @model_command.command("export", epilog=examples("spanwatch model export a01b old.pt"))
 @_model
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@_plainly
+@_with_the_stack
 def export_command(stack: RemoteStack, model: str, file: Path) -> None:
     """Write a model's bundle to FILE.
 

@@ -15,9 +15,10 @@ from importlib import metadata
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.feed import Feed
+from api.status_seen import StatusSeen
 from infra.counters import REGISTRY
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -105,21 +106,12 @@ class CountRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began_s = time.perf_counter()
-        # Stays 500 when the application raises before it answers.
-        status = 500
-
-        async def note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        began_s, answer = time.perf_counter(), StatusSeen(send)
         with self._telemetry.in_progress.track_inprogress():
             try:
-                await self._app(scope, receive, note_status)
+                await self._app(scope, receive, answer)
             finally:
-                self._telemetry.count(scope, status, time.perf_counter() - began_s)
+                self._telemetry.count(scope, answer.status, time.perf_counter() - began_s)
 
 
 class StreamCollector(Collector):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from infra.backup import TABLES, copy_table
@@ -30,15 +30,45 @@ _RENAME_EXCHANGE = 2
 """Arguments of renameat2(2)."""
 
 
-class Place(Protocol):
-    """Where a store stands."""
+class Place(ABC):
+    """Where a store stands.
+
+    Parameters
+    ----------
+    settings : Settings
+        Name it.
+    beside : str
+        Address of the fresh store that is to take its place.
+    open_store : callable
+        Opens the store of settings.
+    """
+
+    def __init__(self, settings: Settings, beside: str, open_store: OpenStore) -> None:
+        self._settings = settings
+        self._fresh_settings = settings.model_copy(update={"clickhouse": beside})
+        self._open = open_store
 
     def holds_rows(self) -> bool:
         """Whether there is a store with rows; raises ``StoreError`` when it cannot be looked at."""
+        with self._open(self._settings) as store:
+            return bool(store.query(_ROWS)[0]["rows"])
 
-    def fresh(self) -> AbstractContextManager[Store]:
-        """Open an empty store beside it; what was made of it is removed when that fails."""
+    @contextmanager
+    def fresh(self) -> Iterator[Store]:
+        """Open an empty store beside it; it is removed when something fails."""
+        self._drop_fresh()
+        try:
+            with self._open(self._fresh_settings) as store:
+                yield store
+        except BaseException:
+            self._drop_fresh()
+            raise
 
+    @abstractmethod
+    def _drop_fresh(self) -> None:
+        """Remove the fresh store, where there is one."""
+
+    @abstractmethod
     def replace(self, *, keep: bool) -> str:
         """Put the fresh store in its place; return where the rows are now that were there, when they are kept."""
 
@@ -54,22 +84,13 @@ def _now() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S_%f}"
 
 
-class FolderPlace:
-    """The folder of an embedded store; it is replaced at once, by renaming.
-
-    Parameters
-    ----------
-    settings : Settings
-        Name it.
-    open_store : callable
-        Opens the store of settings.
-    """
+class FolderPlace(Place):
+    """The folder of an embedded store; it is replaced at once, by renaming."""
 
     def __init__(self, settings: Settings, open_store: OpenStore) -> None:
-        self._settings = settings
-        self._open = open_store
         self._folder = Path(settings.clickhouse.removeprefix("chdb://")).expanduser().resolve()
         self._fresh = self._folder.with_name(f"{self._folder.name}.restoring")
+        super().__init__(settings, f"chdb://{self._fresh}", open_store)
 
     def __str__(self) -> str:
         """Return its path."""
@@ -77,21 +98,10 @@ class FolderPlace:
 
     def holds_rows(self) -> bool:
         """Whether there is a store with rows; raises ``StoreError`` when another process has it."""
-        if not self._folder.is_dir() or not any(self._folder.iterdir()):
-            return False
-        with self._open(self._settings) as store:
-            return bool(store.query(_ROWS)[0]["rows"])
+        return self._folder.is_dir() and any(self._folder.iterdir()) and super().holds_rows()
 
-    @contextmanager
-    def fresh(self) -> Iterator[Store]:
-        """Open an empty store beside it; its folder is removed when something fails."""
+    def _drop_fresh(self) -> None:
         shutil.rmtree(self._fresh, ignore_errors=True)
-        try:
-            with self._open(self._settings.model_copy(update={"clickhouse": f"chdb://{self._fresh}"})) as store:
-                yield store
-        except BaseException:
-            shutil.rmtree(self._fresh, ignore_errors=True)
-            raise
 
     def replace(self, *, keep: bool) -> str:
         """Put the fresh folder in its place; return where the other one is now, when it is kept."""
@@ -119,47 +129,22 @@ def _exchange(one: Path, other: Path) -> bool:
     return done == 0
 
 
-class DatabasePlace:
+class DatabasePlace(Place):
     """A database of a server.
 
     Views name the database they are in, so that no database can take another one's name: the rows are moved instead,
     table by table, by links to their files. A restore that dies meanwhile is done again.
-
-    Parameters
-    ----------
-    settings : Settings
-        Name it.
-    open_store : callable
-        Opens the store of settings.
     """
 
     def __init__(self, settings: Settings, open_store: OpenStore) -> None:
-        self._settings = settings
-        self._open = open_store
         url = urlsplit(settings.clickhouse)
         self._name = url.path.strip("/") or DATABASE
         self._fresh = f"{self._name}_restoring"
-        self._fresh_settings = settings.model_copy(update={"clickhouse": url._replace(path=f"/{self._fresh}").geturl()})
+        super().__init__(settings, url._replace(path=f"/{self._fresh}").geturl(), open_store)
 
     def __str__(self) -> str:
         """Return what it is."""
         return f"the database {self._name}"
-
-    def holds_rows(self) -> bool:
-        """Whether there is a store with rows; raises ``StoreError`` when the server does not answer."""
-        with self._open(self._settings) as store:
-            return bool(store.query(_ROWS)[0]["rows"])
-
-    @contextmanager
-    def fresh(self) -> Iterator[Store]:
-        """Open an empty database beside it; it is removed when something fails."""
-        self._drop_fresh()
-        try:
-            with self._open(self._fresh_settings) as store:
-                yield store
-        except BaseException:
-            self._drop_fresh()
-            raise
 
     def _drop_fresh(self) -> None:
         with self._open(self._settings) as store:

@@ -13,7 +13,8 @@ from pathlib import Path
 from infra.broker_node import Node, Quorum
 from infra.ports import HOST
 from infra.programs import require_java
-from infra.settings import ROOT, Settings
+from infra.settings import Settings
+from infra.settings_paths import ROOT
 from schemas.errors import BrokerError, MissingProgramError
 from schemas.topics import MAX_MESSAGE_BYTES
 
