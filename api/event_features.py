@@ -8,11 +8,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from api.look_back_sql import BURST_NS, RATE_NS
+from api.filters import NS_PER_S
+from api.look_back import BURST_NS, RATE_NS
 from api.queries_features import LookBack
 from schemas.protocols import ICMP, ICMPV6, TCP, UDP
-
-NS_PER_S = 1_000_000_000
 
 PROTOCOL_CODES = {TCP: 1, UDP: 2, ICMP: 3, ICMPV6: 3}
 """``protocol_encoding``; 0 for every other protocol."""

@@ -37,27 +37,29 @@ def events(store: Store, wanted: EventFilter, limit: int, behind: EventsBehind |
     if wanted.threat in (Threat.SUSPICIOUS, Threat.MALICIOUS):
         return _threats(store, wanted, limit, place)
     if wanted.threat is None:
-        return with_verdicts(store, _newest(store, wanted, place, limit))
+        return with_verdicts(store, _newest(store, stretches(store, wanted, place), wanted, place, limit))
     return _benign(store, wanted, limit, place)
 
 
 def _benign(store: Store, wanted: EventFilter, limit: int, place: EventsBehind) -> list[EventRow]:
     """Return the newest benign events: they are among the newest, or few among many threats."""
-    page = _newest(store, wanted, place, 2 * limit)
+    captures = stretches(store, wanted, place)
+    page = _newest(store, captures, wanted, place, 2 * limit)
     found = [event for event in with_verdicts(store, page) if event.threat == Threat.BENIGN]
     if len(found) < limit and len(page) == 2 * limit:
         behind = EventsBehind(int(str(page[-1]["ts_ns"])), int(str(page[-1]["event_id"])))
-        found += with_verdicts(store, _newest(store, wanted, behind, limit - len(found), benign_packets))
+        found += with_verdicts(store, _newest(store, captures, wanted, behind, limit - len(found), benign_packets))
     return found[:limit]
 
 
 Find = Callable[[Store, EventFilter, Stretch, EventsBehind, int], list[Row]]
 
 
-def _newest(store: Store, wanted: EventFilter, place: EventsBehind, limit: int, find: Find = packets) -> list[Row]:
+def _newest(
+    store: Store, rest: list[Stretch], wanted: EventFilter, place: EventsBehind, limit: int, find: Find = packets
+) -> list[Row]:
     """Return the newest packets that the filters let through, of any threat unless ``find`` says otherwise."""
     found: list[Row] = []
-    rest = stretches(store, wanted, place)
     while rest:
         if len(found) >= limit:  # only what is newer than the last of them can still count
             since_ns = int(str(found[-1]["ts_ns"]))

@@ -1,22 +1,15 @@
-"""SQL of what events look back on: the packets of their sources with the verdicts on them, and their sums.
+"""SQL of what many events look back on: the packets of their sources with the verdicts on them, and their sums.
 
-Features look back over the packets of the event's source in its capture, the event included: those of the last
-``LOOK_BACK_NS`` that are not later, by time and then by id. Of one event that is one aggregation over few packets. Many
-events of one source share theirs, so for them every packet is counted once: running totals over the packets of each
-host, read off at the event and where its look-back begins, and subtracted.
+Many events of one source share their look-backs, so every packet is counted once: running totals over the packets of
+each host, read off at the event and where its look-back begins, and subtracted. Of one event that would cost more than
+what it finds: ``api.look_back``.
 """
 
 from __future__ import annotations
 
-from schemas.verdicts import MALICIOUS_FROM, REACH_NS, SUSPICIOUS_FROM
-
-S = 10**9
-
-LOOK_BACK_NS = 300 * S
-"""How far a feature looks back."""
-
-RATE_NS, BURST_NS, SESSION_GAP_NS = 60 * S, 10 * S, 60 * S
-"""Times of the event rate and of the burst rate, and the pause that ends a session."""
+from api.look_back import BURST_NS, LOOK_BACK_NS, RATE_NS, SESSION_GAP_NS
+from api.verdict_sql import verdict_columns
+from schemas.verdicts import MALICIOUS_FROM, REACH_NS
 
 _BENIGN = "cityHash64('BENIGN')"
 """Classes are compared by hash: a number sorts and adds up faster than its text."""
@@ -26,25 +19,13 @@ _PLACE = "transform({address}, {{sources:Array(IPv6)}}, arrayEnumerate({{sources
 """Of an address among the sources, 0 if it is none; place 0 of an array is 0."""
 
 
-def _is_source(address: str, *, is_one: bool) -> str:
-    return f"{address} = {{source:IPv6}}" if is_one else f"{address} IN {{sources:Array(IPv6)}}"
-
-
-def _is_captured(*, is_one: bool) -> str:
-    return "capture_id = {capture:String}" if is_one else "capture_id IN {captures:Array(String)}"
-
-
-def _host(address: str, *, is_one: bool) -> str:
+def _host(address: str) -> str:
     """Return the number of a source in a capture: a thousand captures of a thousand sources at most."""
-    if is_one:
-        return "1"
     return f"toUInt32({_PLACE.format(address=address)} * 1024 + indexOf({{captures:Array(String)}}, capture_id))"
 
 
-def _is_looked_back_on(address: str, at_ns: str, reach_ns: int, *, is_one: bool) -> str:
+def _is_looked_back_on(address: str, at_ns: str, reach_ns: int) -> str:
     """Return the condition that an address is a source and its events look back on a moment, or shortly before it."""
-    if is_one:
-        return _is_source(address, is_one=True)
     place = _PLACE.format(address=address)
     return (
         f"{at_ns} > {{after_each_ns:Array(Int64)}}[{place}] "
@@ -52,65 +33,34 @@ def _is_looked_back_on(address: str, at_ns: str, reach_ns: int, *, is_one: bool)
     )
 
 
-def _verdicts(raised: str, *, is_one: bool) -> str:
-    """Return the records that may count the packets, as view ``record_verdicts`` has them.
-
-    Both ends of a flow may be sources: ``way`` is the flow as seen from one of them.
-    """
-    return f"""
-SELECT {_host("way.1", is_one=is_one)} AS host, way.2 AS other, way.3 AS own_port, way.4 AS other_port, protocol, vlan,
-       since_frame, last_frame, 100 * toFloat64(attack_probability) AS by_classifier, {raised} AS raised,
-       greatest(by_classifier, {{anomaly_scores:Array(Float64)}}[raised]) AS threat_score,
-       cityHash64(multiIf(
-           threat_score < {SUSPICIOUS_FROM}, 'BENIGN',
-           by_classifier >= {SUSPICIOUS_FROM} AND class_name != 'BENIGN', class_name::String,
-           {{anomaly_scores:Array(Float64)}}[raised] >= {SUSPICIOUS_FROM}, {{anomaly_types:Array(String)}}[raised],
-           'UNKNOWN')) AS class
+# The records that may count the packets. Both ends of a flow may be sources: `way` is the flow as one of them sees it.
+_VERDICTS = f"""
+SELECT {_host("way.1")} AS host, way.2 AS other, way.3 AS own_port, way.4 AS other_port, protocol, vlan,
+       since_frame, last_frame, cityHash64(attack_class) AS class, <verdict>
 FROM packet_verdicts
 ARRAY JOIN [(src_ip, dst_ip, src_port, dst_port), (dst_ip, src_ip, dst_port, src_port)] AS way
-PREWHERE start_ns <= {{until_ns:Int64}} AND ({_is_source("src_ip", is_one=is_one)} OR {_is_source("dst_ip", is_one=is_one)})
-WHERE {_is_captured(is_one=is_one)} AND end_ns > {{after_ns:Int64}} AND end_ns <= {{reach_ns:Int64}}
-  AND {_is_looked_back_on("way.1", "end_ns", REACH_NS, is_one=is_one)}
-"""  # noqa: S608, E501 - our own text
+PREWHERE start_ns <= {{until_ns:Int64}} AND (src_ip IN {{sources:Array(IPv6)}} OR dst_ip IN {{sources:Array(IPv6)}})
+WHERE capture_id IN {{captures:Array(String)}} AND end_ns > {{after_ns:Int64}} AND end_ns <= {{reach_ns:Int64}}
+  AND {_is_looked_back_on("way.1", "end_ns", REACH_NS)}
+"""  # noqa: S608 - our own text
 
-
-def _seen(raised: str, *, is_one: bool) -> str:
-    """Return the packets of the sources that any event looks back on, with the verdicts on them."""
-    of_host = "" if is_one else "p.host = v.host AND "
-    return f"""
+# The packets of the sources that any event looks back on, with the verdicts on them.
+_SEEN = f"""
 SELECT p.host AS host, p.event_id AS event_id, p.ts_ns AS ts_ns, p.dst_ip AS dst_ip, p.length_bytes AS length_bytes,
        v.last_frame > 0 AND v.since_frame <= p.frame AS is_judged, if(is_judged, v.threat_score, 0) AS threat_score,
        if(is_judged, v.class, {_BENIGN}) AS class
 FROM
 (
-    SELECT {_host("src_ip", is_one=is_one)} AS host, event_id, ts_ns, frame, dst_ip, protocol, vlan, length_bytes,
+    SELECT {_host("src_ip")} AS host, event_id, ts_ns, frame, dst_ip, protocol, vlan, length_bytes,
            if(fragment = 0, src_port, 0) AS own_port, if(fragment = 0, dst_port, 0) AS other_port
     FROM packet_logs
-    PREWHERE {_is_source("src_ip", is_one=is_one)}
-    WHERE {_is_captured(is_one=is_one)} AND ts_ns > {{after_ns:Int64}} AND ts_ns <= {{until_ns:Int64}}
-      AND {_is_looked_back_on("src_ip", "ts_ns", 0, is_one=is_one)}
+    PREWHERE src_ip IN {{sources:Array(IPv6)}}
+    WHERE capture_id IN {{captures:Array(String)}} AND ts_ns > {{after_ns:Int64}} AND ts_ns <= {{until_ns:Int64}}
+      AND {_is_looked_back_on("src_ip", "ts_ns", 0)}
 ) AS p
-ASOF LEFT JOIN ({_verdicts(raised, is_one=is_one)}) AS v
-ON {of_host}p.dst_ip = v.other AND p.own_port = v.own_port AND p.other_port = v.other_port
+ASOF LEFT JOIN ({_VERDICTS}) AS v
+ON p.host = v.host AND p.dst_ip = v.other AND p.own_port = v.own_port AND p.other_port = v.other_port
     AND p.protocol = v.protocol AND p.vlan = v.vlan AND p.frame <= v.last_frame
-"""  # noqa: S608 - our own text
-
-
-_OF_ONE = f"""
-WITH arraySort(groupArray(s.ts_ns)) AS times
-SELECT {{event_id:UInt64}} AS event_id, count() AS n,
-       countIf(s.ts_ns > {{until_ns:Int64}} - {RATE_NS}) AS n_rate,
-       countIf(s.ts_ns > {{until_ns:Int64}} - {BURST_NS}) AS n_burst,
-       sum(s.length_bytes) AS length_sum,
-       sum(toUInt64(s.length_bytes) * s.length_bytes) AS length_squares,
-       countIf(s.threat_score >= {MALICIOUS_FROM}) AS n_malicious,
-       countEqual(groupArray(s.class), anyIf(s.class, s.event_id = {{event_id:UInt64}})) AS n_same_class,
-       uniqExact(s.dst_ip) AS n_destinations,
-       times[greatest(1, arrayLastIndex(gap -> gap > {SESSION_GAP_NS}, arrayDifference(times)))] AS session_ns,
-       maxIf(s.is_judged, s.event_id = {{event_id:UInt64}}) AS is_judged,
-       maxIf(s.threat_score, s.event_id = {{event_id:UInt64}}) AS threat_score
-FROM (<seen>) AS s
-WHERE s.ts_ns < {{until_ns:Int64}} OR s.event_id <= {{event_id:UInt64}}
 """  # noqa: S608 - our own text
 
 # What comes before and after each packet of its host, and of its host to the same destination. A destination is one
@@ -122,7 +72,7 @@ SELECT *, event_id IN {{ids:Array(UInt64)}} AS is_asked,
        leadInFrame(ts_ns, 1, 0) OVER of_host AS next_ns,
        ts_ns - lagInFrame(ts_ns, 1, ts_ns - {LOOK_BACK_NS}) OVER of_pair >= {LOOK_BACK_NS} AS comes,
        leadInFrame(ts_ns, 1, ts_ns + {LOOK_BACK_NS}) OVER of_pair - ts_ns >= {LOOK_BACK_NS} AS goes
-FROM (<seen>)
+FROM ({_SEEN})
 WINDOW of_host AS (PARTITION BY host ORDER BY ts_ns, event_id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING),
        of_pair AS (PARTITION BY host, dst_ip ORDER BY ts_ns, event_id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING)
 """  # noqa: S608 - our own text
@@ -132,7 +82,7 @@ _PACKET, _LOOK_BACK, _RATE, _BURST, _GONE = range(5)
 # What there is to count, in order: packets, and where a destination goes; and where totals are read off besides at the
 # event itself: where each of its times begins, behind every packet of that moment.
 _MARKS = f"""
-SELECT host, event_id, class, is_asked, is_judged, threat_score, opens, next_ns, length_bytes, mark.1 AS kind,
+SELECT host, event_id, class, is_asked, threat_score, opens, next_ns, length_bytes, mark.1 AS kind,
        ts_ns + mark.2 AS at_ns, kind = {_PACKET} AS is_packet,
        multiIf(kind = {_PACKET}, event_id + 1, kind = {_GONE}, 0, toUInt64(-1)) AS place,
        multiIf(kind = {_PACKET}, toInt8(comes), kind = {_GONE}, -1, 0) AS destinations
@@ -147,7 +97,7 @@ FROM
 """  # noqa: S608 - our own text
 
 _TOTALS = f"""
-SELECT event_id, kind, is_asked, is_judged, threat_score,
+SELECT event_id, kind, is_asked, threat_score,
        sum(is_packet) OVER so_far AS n,
        sum(is_packet * length_bytes) OVER so_far AS length_sum,
        sum(is_packet * toUInt64(length_bytes) * length_bytes) OVER so_far AS length_squares,
@@ -173,21 +123,19 @@ SELECT t.event_id AS event_id,
        {_since("n_malicious", _LOOK_BACK)} AS n_malicious, {_since("n_same_class", _LOOK_BACK)} AS n_same_class,
        maxIf(t.n_destinations, t.kind = {_PACKET}) AS n_destinations,
        greatest(maxIf(t.opened_ns, t.kind = {_PACKET}), maxIf(t.first_ns, t.kind = {_LOOK_BACK})) AS session_ns,
-       max(t.is_judged) AS is_judged, max(t.threat_score) AS threat_score
+       max(t.threat_score) AS threat_score
 FROM ({_TOTALS}) AS t
 WHERE t.is_asked AND t.kind != {_GONE}
 GROUP BY t.event_id
 """  # noqa: S608 - our own text
 
 
-def look_back_sql(raised: str, *, is_one: bool) -> str:
-    """Return the statement of what events look back on, a row for each.
+def look_back_sql(raised: str) -> str:
+    """Return the statement of what the events in ``ids`` look back on, a row for each.
 
     Parameters
     ----------
     raised : str
         What makes of a record the place of the anomaly that raises it, 0 for none; see ``api.verdict_sql``.
-    is_one : bool
-        Whether it is of one event, ``event_id`` at ``until_ns``, or of those in ``ids``.
     """
-    return (_OF_ONE if is_one else _OF_MANY).replace("<seen>", _seen(raised, is_one=is_one))
+    return _OF_MANY.replace("<verdict>", verdict_columns(raised))

@@ -6,7 +6,7 @@ before ClickHouse has merged the older ones away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from api.filters import EVER, TimeRange
 from api.rows import CaptureNow, Count, LedgerTotal, Progress, SummaryRow, WindowRow
@@ -130,18 +130,22 @@ def capture_state(store: Store, capture_id: str) -> CaptureState | None:
     return CaptureState(state) if state else None
 
 
-def settled_until(store: Store, captures: Iterable[str]) -> dict[str, int]:
-    """Return when the newest stored window began of each capture that is not stored to its end, ns.
+def settled_until(store: Store, newest_ns: Mapping[str, int]) -> dict[str, int]:
+    """Return when the newest stored window began of each capture that has events that may change, ns.
 
     What happened before is in a window that another one follows: it is judged. 0 while there is no window; captures
     that are stored to their end, and failed ones, are left out.
+
+    Parameters
+    ----------
+    newest_ns : mapping of str to int
+        By capture, when the newest event in question happened.
     """
-    rows = store.query(_BEING_STORED, {"captures": sorted(captures)})
-    being_stored = [str(row["capture_id"]) for row in rows]
-    if not being_stored:
-        return {}
-    newest = store.query(_NEWEST_WINDOWS, {"captures": being_stored})
-    return dict.fromkeys(being_stored, 0) | {str(row["capture_id"]): int(str(row["newest_ns"])) for row in newest}
+    windows = store.query(_NEWEST_WINDOWS, {"captures": sorted(newest_ns)})
+    begun_ns = {str(row["capture_id"]): int(str(row["newest_ns"])) for row in windows}
+    later = sorted(name for name, at_ns in newest_ns.items() if at_ns >= begun_ns.get(name, 0))
+    being_stored = store.query(_BEING_STORED, {"captures": later}) if later else []
+    return {str(row["capture_id"]): begun_ns.get(str(row["capture_id"]), 0) for row in being_stored}
 
 
 def captures(store: Store, limit: int, offset: int) -> list[CaptureNow]:

@@ -74,9 +74,12 @@ SELECT incident_id, any(a.capture_id) AS capture_id, any(a.type) AS type, any(a.
        argMax(a.threshold, abs(a.current_value - ifNull(a.baseline_mean, 0))) AS threshold
 FROM (SELECT * FROM anomalies_now WHERE {_WANTED}) AS a
 GROUP BY incident_id
-ORDER BY last_seen_ns DESC, incident_id
+ORDER BY {{order}} incident_id
 LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}
 """  # noqa: S608 - our own text
+
+_NEWEST_FIRST = "last_seen_ns DESC,"
+_WORST_FIRST = "severity, windows DESC, first_seen_ns, message,"
 
 _INCIDENT_COUNT = f"""
 SELECT uniqExact(incident_id) AS total FROM anomalies_now WHERE {_WANTED}
@@ -164,10 +167,13 @@ def top_anomalies(store: Store, capture_id: str, wanted: AnomalyFilter, limit: i
     return [TopRow.model_validate(row) for row in rows]
 
 
-def incidents(store: Store, capture_id: str, wanted: AnomalyFilter, limit: int, offset: int) -> list[IncidentRow]:
-    """Return a page of incidents, those seen last first."""
+def incidents(
+    store: Store, capture_id: str, wanted: AnomalyFilter, limit: int, offset: int, *, worst_first: bool = False
+) -> list[IncidentRow]:
+    """Return a page of incidents, those seen last first, or those of high severity and many windows."""
     values = {**_values(wanted, capture_id), "limit": limit, "offset": offset}
-    return [IncidentRow.model_validate(row) for row in store.query(_INCIDENTS, values)]
+    sql = _INCIDENTS.replace("{order}", _WORST_FIRST if worst_first else _NEWEST_FIRST)
+    return [IncidentRow.model_validate(row) for row in store.query(sql, values)]
 
 
 def incident_count(store: Store, capture_id: str, wanted: AnomalyFilter) -> int:

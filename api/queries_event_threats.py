@@ -13,6 +13,7 @@ from api.event_filters import EventFilter
 from api.queries_events import MAX_PAGE, EventRow, EventsBehind, Stretch, event_row, packets
 from api.record_verdicts import RECORD_COLUMNS, Record, RecordsByFlow, flow_values, judged
 from api.threat_anomalies import ThreatAnomaly, threat_anomalies
+from api.verdict_sql import BY_CLASSIFIER
 from infra.store import Store
 from schemas.enums import Threat
 from schemas.verdicts import MALICIOUS_FROM, REACH_NS, SUSPICIOUS_FROM, threat_of
@@ -41,10 +42,9 @@ RECORD_CONDITIONS = {
     "protocols": "protocol IN {protocols:Array(UInt8)}",
 }
 
-_SCORE = "100 * toFloat64(attack_probability)"
 _OF_CLASSIFIER = {
-    Threat.SUSPICIOUS: f"{_SCORE} >= {SUSPICIOUS_FROM} AND {_SCORE} < {MALICIOUS_FROM}",
-    Threat.MALICIOUS: f"{_SCORE} >= {MALICIOUS_FROM}",
+    Threat.SUSPICIOUS: f"{BY_CLASSIFIER} >= {SUSPICIOUS_FROM} AND {BY_CLASSIFIER} < {MALICIOUS_FROM}",
+    Threat.MALICIOUS: f"{BY_CLASSIFIER} >= {MALICIOUS_FROM}",
 }
 _RAISED = """
 OR (window_id, src_ip) IN {of_sources:Array(Tuple(UInt32, IPv6))}

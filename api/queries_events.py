@@ -8,7 +8,7 @@ packets are asked for by their endpoints. Threats alone are found the other way 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -81,17 +81,19 @@ class Stretch:
 
 Row = dict[str, object]
 
-# Read ahead, every part would be looked through for its first packet that fits before the newest is given out.
-_PACKETS = f"""
-SELECT event_id, capture_id, ts_ns, frame, {address_text("packet_logs.src_ip")} AS src_text,
+COLUMNS = f"""event_id, capture_id, ts_ns, frame, {address_text("packet_logs.src_ip")} AS src_text,
        {address_text("packet_logs.dst_ip")} AS dst_text, src_port, dst_port, protocol, ether_type, vlan,
-       length_bytes, fragment
-FROM packet_logs
-WHERE <of_captures> AND ts_ns >= {{from_ns:Int64}} AND ts_ns < {{to_ns:Int64}} AND ts_ns <= {{last_ns:Int64}}
-  AND (ts_ns, event_id) < ({{last_ns:Int64}}, {{last_id:UInt64}}) AND <wanted>
-ORDER BY ts_ns DESC, event_id DESC LIMIT {{limit:UInt32}}
+       length_bytes, fragment"""
+"""Of packets that are to be events."""
+
+# Read ahead, every part would be looked through for its first packet that fits before the newest is given out.
+_PACKETS = """
+SELECT <columns> FROM packet_logs
+WHERE <of_captures> AND ts_ns >= {from_ns:Int64} AND ts_ns < {to_ns:Int64} AND ts_ns <= {last_ns:Int64}
+  AND (ts_ns, event_id) < ({last_ns:Int64}, {last_id:UInt64}) AND <wanted>
+ORDER BY ts_ns DESC, event_id DESC LIMIT {limit:UInt32}
 SETTINGS read_in_order_use_buffering = 0
-"""  # noqa: S608 - our own text
+"""
 
 CONDITIONS = {
     "capture_id": "capture_id = {capture_id:String}",
@@ -112,13 +114,14 @@ ORDER BY last_ns DESC, capture_id DESC
 """  # noqa: S608 - our own text
 
 
-def packets_sql(captures: int, *conditions: str) -> str:
+def packets_sql(captures: int, *conditions: str, columns: str = COLUMNS) -> str:
     """Return the statement of a page of packets of that many captures.
 
     Of one capture it reads in the order of the key and ends when the page is full. Flows to look for are parameters.
     """
     of_captures = "capture_id = {captures:String}" if captures == 1 else "capture_id IN {captures:Array(String)}"
-    return _PACKETS.replace("<of_captures>", of_captures).replace("<wanted>", " AND ".join(conditions) or "1")
+    sql = _PACKETS.replace("<columns>", columns).replace("<of_captures>", of_captures)
+    return sql.replace("<wanted>", " AND ".join(conditions) or "1")
 
 
 def packets(
@@ -140,21 +143,30 @@ def packets(
     more : dict of str to dict, optional
         Further conditions, each with the values of its parameters.
     """
-    conditions = [CONDITIONS[name] for name in wanted.given if name != "capture_id"]
-    values = {name: value for name, value in wanted.given.items() if name != "capture_id"}
-    for condition, of_condition in (more or {}).items():
-        conditions.append(condition)
+    conditions = [*conditions_of(wanted, CONDITIONS), *(more or {})]
+    values = page_values(wanted, stretch, behind, limit)
+    for of_condition in (more or {}).values():
         values |= of_condition
+    return store.query(packets_sql(len(stretch.captures), *conditions), values)
+
+
+def conditions_of(wanted: EventFilter, texts: Mapping[str, str]) -> list[str]:
+    """Return the conditions of the filters that are given, but for the capture's."""
+    return [texts[name] for name in wanted.given if name != "capture_id"]
+
+
+def page_values(wanted: EventFilter, stretch: Stretch, behind: EventsBehind, limit: int) -> dict[str, object]:
+    """Return the parameters of ``packets_sql``, those of the filters included."""
     one = len(stretch.captures) == 1
-    values |= {
-        "captures": stretch.captures[0] if one else list(stretch.captures),
+    return {
+        **{name: value for name, value in wanted.given.items() if name != "capture_id"},
+        "captures": stretch.captures[0] if one else sorted(stretch.captures),
         "from_ns": max(wanted.times.from_ns, stretch.first_ns),
         "to_ns": wanted.times.to_ns,
         "last_ns": behind.ts_ns,
         "last_id": behind.event_id,
         "limit": limit,
     }
-    return store.query(packets_sql(len(stretch.captures), *conditions), values)
 
 
 def stretches(store: Store, wanted: EventFilter, behind: EventsBehind) -> list[Stretch]:

@@ -1,19 +1,23 @@
 """SQL of the features of events: the same few queries for any number of events; they only read.
 
-One finds the events by their ids, one the anomalies of their captures, and one computes everything
-(``api.look_back_sql``). What an earlier one found stands in the later one as a value: so each table is read once, and
-only what the key allows of it. All sums are of whole numbers, so a feature is the same alone and in a batch, on one
-thread and on many.
+One finds the events by their ids, one what of their captures is settled, one the anomalies; then many events are one
+statement (``api.look_back_sql``), and one event two that run side by side (``api.look_back``). What an earlier one
+found stands in the later one as a value: so each table is read once, and only what the key allows of it. All sums are
+of whole numbers, so a feature is the same alone and in a batch, on one thread and on many.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import BaseModel, ConfigDict
 
-from api.look_back_sql import LOOK_BACK_NS, look_back_sql
+from api.filters import EVER_NS
+from api.look_back import LOOK_BACK_NS, PACKETS, records_sql, sums_of
+from api.look_back_sql import look_back_sql
+from api.queries import settled_until
 from api.threat_anomalies import threat_anomalies
 from api.verdict_sql import raised
 from infra.store import Store
@@ -30,6 +34,8 @@ class LookBack(BaseModel):
 
     Parameters
     ----------
+    is_settled : bool
+        Whether its verdict stays what it is.
     n, n_rate, n_burst : int
         Packets in the look-back, in the last 60 s and in the last 10 s.
     length_sum, length_squares : int
@@ -51,7 +57,7 @@ class LookBack(BaseModel):
     dst_port: int
     length_bytes: int
     has_port: bool
-    is_judged: bool
+    is_settled: bool
     threat_score: float
     n: int
     n_rate: int
@@ -69,7 +75,8 @@ _ASKED = f"""
 SELECT capture_id, event_id, ts_ns, toString(src_ip) AS source, dst_port, protocol, length_bytes,
        protocol IN (6, 17, 132) AND fragment = 0 AS has_port
 FROM packet_logs
-WHERE event_id IN {{ids:Array(UInt64)}} AND {EVENT_BATCH} IN {{batches:Array(UInt64)}}
+PREWHERE event_id IN {{ids:Array(UInt64)}}
+WHERE {EVENT_BATCH} IN {{batches:Array(UInt64)}}
 """  # noqa: S608 - our own text
 
 # A record ends within its window, or so much later that its flow may have been quiet meanwhile.
@@ -99,17 +106,47 @@ def look_backs(store: Store, event_ids: Sequence[int]) -> dict[int, LookBack]:
     asked = store.query(_ASKED, {"ids": ids, "batches": sorted({one >> ROW_BITS for one in ids})}) if ids else []
     if not asked:
         return {}
-    captures = sorted({str(row["capture_id"]) for row in asked})
-    values = {"captures": captures, **_values(asked)}
-    place, raising = raised(threat_anomalies(store, captures, _NEAR, values), captures)
-    rows = store.query(look_back_sql(place, is_one=len(asked) == 1), {**values, **raising})
+    values = _values(asked)
+    # Asked first: whatever is stored meanwhile, what was settled then is in what is read now.
+    settled_ns = settled_until(store, _newest(asked))
+    with ThreadPoolExecutor(2) as beside:
+        told = beside.submit(_honeypot_lines, store, asked, values)
+        packets = beside.submit(store.query_arrow, PACKETS, values) if len(asked) == 1 else None
+        place, raising = raised(threat_anomalies(store, _captures(asked), _NEAR, values), _captures(asked))
+        values |= raising
+        if packets is None:
+            rows = store.query(look_back_sql(place), values)
+        else:
+            records = store.query_arrow(records_sql(place), values)
+            rows = sums_of(values, packets.result(), records)
     sums = {row["event_id"]: row for row in rows}
-    told = _honeypot_lines(store, asked, values)
+    lines = told.result()
     found = (
-        LookBack.model_validate({**row, **sums[row["event_id"]], "n_honeypot": told.get(int(str(row["event_id"])), 0)})
+        LookBack.model_validate(
+            {
+                **row,
+                **sums[row["event_id"]],
+                "is_settled": int(str(row["ts_ns"])) < settled_ns.get(str(row["capture_id"]), EVER_NS),
+                "n_honeypot": lines.get(int(str(row["event_id"])), 0),
+            }
+        )
         for row in asked
+        if row["event_id"] in sums
     )
     return {row.event_id: row for row in found}
+
+
+def _captures(asked: Sequence[Row]) -> list[str]:
+    return sorted({str(row["capture_id"]) for row in asked})
+
+
+def _newest(asked: Sequence[Row]) -> dict[str, int]:
+    """Return when the newest event of each capture happened."""
+    newest: dict[str, int] = defaultdict(int)
+    for row in asked:
+        capture_id = str(row["capture_id"])
+        newest[capture_id] = max(newest[capture_id], int(str(row["ts_ns"])))
+    return newest
 
 
 def _values(asked: Sequence[Row]) -> dict[str, object]:
@@ -121,6 +158,7 @@ def _values(asked: Sequence[Row]) -> dict[str, object]:
     after_ns = [min(times[source]) - LOOK_BACK_NS for source in sources]
     until_ns = [max(times[source]) for source in sources]
     return {
+        "captures": _captures(asked),
         "ids": [row["event_id"] for row in asked],
         "event_id": asked[0]["event_id"],
         "capture": asked[0]["capture_id"],

@@ -11,10 +11,9 @@ from ipaddress import IPv6Address
 from pydantic import BaseModel, ConfigDict
 
 from api.threat_anomalies import threat_anomalies
-from api.verdict_sql import NAMED, RAISED, anomaly_values
+from api.verdict_sql import BY_ANOMALY, BY_CLASSIFIER, raised, threat_sql
 from infra.store import Store
 from schemas.enums import Severity
-from schemas.verdicts import MALICIOUS_FROM, SUSPICIOUS_FROM
 
 # `''` is the row of everything.
 _THREATS = """
@@ -41,20 +40,17 @@ SELECT part.1 AS threat, sum(part.2 * toInt64(part.4)) AS n,
 FROM
 (
     SELECT src_ip, anomaly_score, by_classifier,
-           multiIf(by_classifier >= {MALICIOUS_FROM}, 'MALICIOUS',
-                   by_classifier >= {SUSPICIOUS_FROM}, 'SUSPICIOUS', 'BENIGN') AS before,
-           multiIf(anomaly_score >= {MALICIOUS_FROM}, 'MALICIOUS',
-                   anomaly_score >= {SUSPICIOUS_FROM}, 'SUSPICIOUS', 'BENIGN') AS threat,
+           {threat_sql("by_classifier")} AS before, {threat_sql("anomaly_score")} AS threat,
            arrayJoin([
                (threat, 1, src_ip, new_fwd_packets), (threat, 1, dst_ip, new_bwd_packets),
                (before, -1, src_ip, new_fwd_packets), (before, -1, dst_ip, new_bwd_packets)
            ]) AS part
     FROM
     (
-        SELECT src_ip, dst_ip, new_fwd_packets, new_bwd_packets, 100 * toFloat64(attack_probability) AS by_classifier,
-               -({RAISED}).1 AS anomaly_score
-        FROM packet_verdicts {NAMED.replace("LEFT", "INNER", 1)}
-        WHERE {{of_capture}} AND window_id IN {{windows:Array(UInt32)}}
+        SELECT src_ip, dst_ip, new_fwd_packets, new_bwd_packets, {BY_CLASSIFIER} AS by_classifier, <raised> AS raised,
+               {BY_ANOMALY} AS anomaly_score
+        FROM packet_verdicts
+        WHERE capture_id IN {{captures:Array(String)}} AND window_id IN {{windows:Array(UInt32)}}
           AND (src_ip IN {{names:Array(IPv6)}} OR dst_ip IN {{names:Array(IPv6)}})
     )
     WHERE anomaly_score > by_classifier
@@ -99,13 +95,16 @@ class CountsRow(BaseModel):
 def threats(store: Store, capture_id: str = "") -> dict[str, ThreatRow]:
     """Return the packets that have a verdict, by threat and under ``""`` together; of one capture, or of all."""
     raising = threat_anomalies(store, [capture_id] if capture_id else _raised_captures(store))
+    captures = sorted({one.capture_id for one in raising})
+    place, of_anomalies = raised(raising, captures)
     values = {
+        **of_anomalies,
         "capture_id": capture_id,
-        "anomalies": [anomaly_values(one) for one in raising],
+        "captures": captures,
         "windows": sorted({one.window_id for one in raising}),
         "names": sorted({str(IPv6Address(name)) for one in raising for name in one.addresses}),
     }
-    sql = _THREATS.replace("{raised}", _OF_RAISED if raising else "")
+    sql = _THREATS.replace("{raised}", _OF_RAISED.replace("<raised>", place) if raising else "")
     rows = store.query(_restricted(sql, capture_id), values)
     return {row.threat: row for row in map(ThreatRow.model_validate, rows)}
 

@@ -10,35 +10,39 @@ from collections.abc import Sequence
 from ipaddress import IPv6Address
 
 from api.threat_anomalies import ThreatAnomaly
+from schemas.verdicts import MALICIOUS_FROM, SUSPICIOUS_FROM
 
-NOT_RAISED = "(0., '')"
-RAISED = """
-arraySort(arrayPushBack(arrayMap(x -> (-x.8, x.9), arrayFilter(
-    x -> if(x.3, x.4 = src_ip,
-        (x.4 = src_ip AND x.5 = src_port AND x.6 = dst_ip AND x.7 = dst_port)
-        OR (x.4 = dst_ip AND x.5 = dst_port AND x.6 = src_ip AND x.7 = src_port)), named)), (0., '')))[1]
+BY_CLASSIFIER = "100 * toFloat64(attack_probability)"
+"""The classifier's threat score of a record."""
+
+BY_ANOMALY = "{anomaly_scores:Array(Float64)}[raised]"
+"""The threat score of the anomaly that raises a record, 0 without one; ``raised`` is a column beside it."""
+
+# What ``schemas.verdicts.verdict_of`` says, as columns of one SELECT.
+_VERDICT = f"""
+{BY_CLASSIFIER} AS by_classifier, <raised> AS raised, greatest(by_classifier, {BY_ANOMALY}) AS threat_score,
+multiIf(
+    threat_score < {SUSPICIOUS_FROM}, 'BENIGN',
+    by_classifier >= {SUSPICIOUS_FROM} AND class_name != 'BENIGN', class_name::String,
+    {BY_ANOMALY} >= {SUSPICIOUS_FROM}, {{anomaly_types:Array(String)}}[raised],
+    'UNKNOWN') AS attack_class
 """
-NAMED = """
-LEFT JOIN
-(
-    SELECT x.1 AS of_capture, x.2 AS of_window, groupArray(x) AS named
-    FROM (SELECT arrayJoin(
-        {anomalies:Array(Tuple(String, UInt32, Bool, IPv6, UInt16, IPv6, UInt16, Float64, String))}) AS x)
-    GROUP BY of_capture, of_window
-) AS anomaly ON capture_id = of_capture AND window_id = of_window
-"""
 
 
-def anomaly_values(one: ThreatAnomaly) -> tuple[object, ...]:
-    """Return an anomaly as the parameter ``anomalies`` takes it."""
-    ends = sorted(one.ends) if one.source is None else [(one.source, 0)]
-    (a, a_port), (b, b_port) = ends[0], ends[-1]
-    addresses = str(IPv6Address(a)), str(IPv6Address(b))
-    is_source = one.source is not None
-    return (
-        *(one.capture_id, one.window_id, is_source, addresses[0], a_port, addresses[1], b_port),
-        *(one.score, one.type),
-    )
+def threat_sql(score: str) -> str:
+    """Return the threat that a score means, as an expression; ``schemas.verdicts.threat_of`` says the same."""
+    return f"multiIf({score} >= {MALICIOUS_FROM}, 'MALICIOUS', {score} >= {SUSPICIOUS_FROM}, 'SUSPICIOUS', 'BENIGN')"
+
+
+def verdict_columns(raised: str) -> str:
+    """Return ``threat_score`` and ``attack_class`` of each record as columns, and what they are made from.
+
+    Parameters
+    ----------
+    raised : str
+        The place of the anomaly that raises a record; see ``raised``.
+    """
+    return _VERDICT.replace("<raised>", raised)
 
 
 def raised(anomalies: Sequence[ThreatAnomaly], captures: Sequence[str]) -> tuple[str, dict[str, object]]:

@@ -21,7 +21,7 @@ import click
 import numpy as np
 import pyarrow as pa
 
-from api import queries, queries_features, queries_honeypots
+from api import queries_features, queries_honeypots
 from api.event_filters import EventFilter
 from api.event_pages import events
 from api.traffic_figures import TrafficFigures
@@ -87,6 +87,12 @@ FROM
 )
 """
 
+_WINDOWS = f"""
+INSERT INTO windows (capture_id, window_id, window_start_ns, window_end_ns)
+SELECT '{CAPTURE}', number, {BEGIN_NS} + number * {WINDOW_NS}, {BEGIN_NS} + (number + 1) * {WINDOW_NS}
+FROM numbers({HOUR_NS // WINDOW_NS})
+"""
+
 QUESTIONS: dict[str, EventFilter] = {
     "no filter": EventFilter(),
     **{f"threat={threat}": EventFilter(threat=threat) for threat in Threat},
@@ -116,13 +122,14 @@ class Figures:
 
 
 def fill(store: Store, packets: int) -> None:
-    """Store an hour of generated packets and the verdicts on them."""
+    """Store an hour of generated packets, its windows and the verdicts on them."""
     flows = packets // PACKETS_A_FLOW
     values = {"flows": flows, "slot_ns": HOUR_NS // flows}
     for first in range(0, flows + 70 * PACKETS_A_FLOW, CHUNK):
         store.command(_PACKETS, {**values, "first": first})
     for first in range(0, flows, CHUNK):
         store.command(_VERDICTS, {**values, "first": first})
+    store.command(_WINDOWS)
     store.insert("anomalies", pa.Table.from_pylist(list(_anomalies()), schema=ANOMALY_SCHEMA), "anomalies")
 
 
@@ -192,8 +199,7 @@ def _next_features(store: Store, ids: Iterator[list[int]]) -> None:
 
 
 def _features(store: Store, ids: list[int]) -> None:
-    found = queries_features.look_backs(store, ids)
-    queries.settled_until(store, {row.capture_id for row in found.values()})
+    queries_features.look_backs(store, ids)
 
 
 def table(figures: list[Figures]) -> str:

@@ -10,13 +10,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.config import JsonDict
 
-from api import queries, queries_features
+from api import queries_features
 from api.access import Scope, needs
 from api.answers import example
 from api.body import body_of, read_json_body
 from api.errors import Refusal, documented
 from api.event_features import Features
-from api.filters import EVER_NS
 from api.queries_features import LookBack
 from api.services import Shared
 from infra.store import Store
@@ -157,14 +156,13 @@ def _read_batch(body: bytes) -> list[int]:
 
 def _items(store: Store, event_ids: list[int]) -> list[FeaturesAnswer | FailedItem]:
     found = queries_features.look_backs(store, event_ids)
-    settled_ns = queries.settled_until(store, {row.capture_id for row in found.values()})
-    return [_item(event_id, found.get(event_id), settled_ns) for event_id in event_ids]
+    return [_item(event_id, found.get(event_id)) for event_id in event_ids]
 
 
-def _item(event_id: int, row: LookBack | None, settled_ns: dict[str, int]) -> FeaturesAnswer | FailedItem:
+def _item(event_id: int, row: LookBack | None) -> FeaturesAnswer | FailedItem:
     if row is None:
         return FailedItem(event_id=event_id, error=NOT_FOUND)
     # A flow that ended may have its verdict already, but an anomaly of the window can still raise it.
-    if row.ts_ns >= settled_ns.get(row.capture_id, EVER_NS):
+    if not row.is_settled:
         return FailedItem(event_id=event_id, error=NOT_JUDGED)
     return FeaturesAnswer(event_id=event_id, features=Features.of(row))

@@ -129,12 +129,12 @@ def test_captures_of_the_same_time_are_merged(
     assert everything == expected
 
 
-@pytest.mark.parametrize("first_packets", [7, 10_000])
+@pytest.mark.parametrize("page_packets", [7, 10_000])
 @pytest.mark.parametrize("given", [{}, {"source_ip": "10.0.0.1"}, {"protocols": [6], "port": 80}])
 def test_few_benign_events_among_threats_are_found_page_by_page(
-    store: Store, monkeypatch: pytest.MonkeyPatch, first_packets: int, given: dict[str, object]
+    store: Store, monkeypatch: pytest.MonkeyPatch, page_packets: int, given: dict[str, object]
 ) -> None:
-    monkeypatch.setattr(queries_event_benign, "FIRST_PACKETS", first_packets)
+    monkeypatch.setattr(queries_event_benign, "PAGE", page_packets)
     known = [event for number in range(2) for event in insert_traffic(store, 200, number, number).known]
     expected = [
         event.event_id
