@@ -63,7 +63,7 @@ def start_storage(settings: Settings, store: Store) -> AppThread:
     """Start the storage agents in this process, which owns the store; the configured model is registered by then."""
     models = ModelStorage(store)
     register_configured_model(settings, models.keep, models.stored)
-    storage = AppThread(partial(make_storage, settings, store))
+    storage = AppThread(partial(make_storage, settings, store), settings)
     storage.start()
     return storage
 

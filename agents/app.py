@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 import faust
 from confluent_kafka import Message
 
-from agents.transport import App
+from agents.membership import Membership
+from agents.transport import App, abandon
 from infra.broker import bootstrap_servers
 from infra.settings import Settings
 from infra.topic_reader import headers_of, octets
@@ -79,6 +80,22 @@ much waits in memory."""
 
 SESSION_TIMEOUT_S = 10
 HEARTBEAT_S = 2
+REBALANCE_TIMEOUT_S = 30
+"""How long a rebalance waits for a member that finishes a message; one that takes longer comes back later."""
+
+REQUEST_TIMEOUT_S = 40
+"""How long a broker may take to answer: longer than a rebalance, because that is when a request to join is answered."""
+
+METADATA_AGE_S = 5
+"""How old may be what a consumer knows about who leads a partition, s.
+
+aiokafka asks anew when a connection breaks or a fetch is refused, but not when a question for a first offset is
+(``Fetcher._update_fetch_positions``): a partition whose leader has moved would stand still for Faust's 5 minutes.
+"""
+
+LOOK_S = 0.5
+"""Pause between two looks whether an application still runs and has its place in its group, s."""
+
 RESTART_S = 1.0
 """Pause before an application that failed is made again, s."""
 
@@ -104,8 +121,11 @@ def make_app(settings: Settings, name: str) -> FaustApp:
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=FETCH_BYTES,
+        consumer_metadata_max_age_ms=METADATA_AGE_S * 1000,
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=HEARTBEAT_S,
+        broker_rebalance_timeout=REBALANCE_TIMEOUT_S,
+        broker_request_timeout=REQUEST_TIMEOUT_S,
         broker_commit_interval=0.5,
         broker_max_poll_records=MAX_WAITING_MESSAGES,
         stream_buffer_maxsize=MAX_WAITING_MESSAGES,
@@ -127,33 +147,66 @@ def add_agent(
     app.agent(source, name=name)(handle)
 
 
-async def run_app(app: FaustApp, stop: asyncio.Event) -> None:
+async def run_app(app: FaustApp, stop: asyncio.Event, settings: Settings) -> None:
     """Run an application until ``stop`` is set or it fails.
 
     Raises
     ------
     Exception
         What an agent or the consumer failed with.
+    BrokerError
+        It has lost its place in its consumer group for good.
     """
-    await app.start()
-    crashed = asyncio.ensure_future(_until_crash(app))
+    running = asyncio.ensure_future(_until_crash(app))
+    member = asyncio.ensure_future(_until_lost(Membership(app, settings)))
     stopped = asyncio.ensure_future(stop.wait())
     try:
-        await asyncio.wait({crashed, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, member, stopped}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for waiting in (crashed, stopped):
+        for waiting in (running, member, stopped):
             waiting.cancel()
-        try:
-            await asyncio.wait_for(app.stop(), STOP_S)
-        except TimeoutError:
-            log.warning("the agents of %s did not stop within %s s", app.conf.id, STOP_S)
+        await _end(app)
+    for ended in (running, member):
+        if ended.done() and not ended.cancelled():
+            ended.result()
     if app.crash_reason is not None:
         raise app.crash_reason
 
 
 async def _until_crash(app: FaustApp) -> None:
+    await app.start()
     while not app.crashed:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(LOOK_S)
+
+
+async def _until_lost(membership: Membership) -> None:
+    while True:
+        await asyncio.sleep(LOOK_S)
+        membership.check()
+
+
+async def _end(app: FaustApp) -> None:
+    """Stop an application; what does not stop in time is left, but for its membership.
+
+    A stop that is cancelled goes on with the next part and may take minutes; ``asyncio.wait_for`` waits for that, too.
+    """
+    stopping = asyncio.ensure_future(app.stop())
+    _, left = await asyncio.wait({stopping}, timeout=STOP_S)
+    if left:
+        log.warning("the agents of %s did not stop within %s s", app.conf.id, STOP_S)
+        stopping.cancel()
+    elif (error := stopping.exception()) is not None:
+        log.warning("the agents of %s did not stop in order: %s", app.conf.id, error)
+    abandon(app)
+
+
+async def _end_tasks() -> None:
+    """Cancel what applications that did not stop in time have left in this event loop."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=LOOK_S)
 
 
 class AppThread:
@@ -163,10 +216,13 @@ class AppThread:
     ----------
     make : callable
         Makes the application; called inside the thread, where its event loop runs.
+    settings : Settings
+        Where its Kafka is.
     """
 
-    def __init__(self, make: Callable[[], FaustApp]) -> None:
+    def __init__(self, make: Callable[[], FaustApp], settings: Settings) -> None:
         self._make = make
+        self._settings = settings
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="agents", daemon=True)
@@ -189,13 +245,14 @@ class AppThread:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._keep_running())
+            self._loop.run_until_complete(_end_tasks())
         finally:
             self._loop.close()
 
     async def _keep_running(self) -> None:
         while not self._stop.is_set():
             try:
-                await run_app(self._make(), self._stop)
+                await run_app(self._make(), self._stop, self._settings)
             except Exception:
                 log.exception("the agents ended; started again in %s s", RESTART_S)
                 await asyncio.sleep(RESTART_S)

@@ -13,6 +13,15 @@ from infra.settings import Settings
 from schemas.errors import BrokerError
 from schemas.topics import Topic
 
+DESCRIBE_TIMEOUT_S = 10.0
+"""How long a group's coordinator may take to tell of it, s; before there is one, nobody ends the question."""
+
+GIVE_UP_S = 300.0
+"""When librdkafka itself gives a question up, s: later than any of its requests.
+
+One that it gives up while it looks for the coordinator ends the process (confluentinc/librdkafka#4605).
+"""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -78,10 +87,17 @@ class ClusterView:
             Nobody can say at the moment: its coordinator is away, or moves.
         """
         named = self._settings.group_name(name)
+        # Held until the answer is there: another thread may exchange it meanwhile.
+        admin = self._admin
         try:
-            described = self._admin.describe_consumer_groups([named])[named]
-            found = described.result(REQUEST_TIMEOUT_S)
+            described = admin.describe_consumer_groups([named], request_timeout=GIVE_UP_S)[named]
+            found = described.result(DESCRIBE_TIMEOUT_S)
+        except TimeoutError:
+            raise BrokerError(f"Kafka has not described the group {named} within {DESCRIBE_TIMEOUT_S:g} s.") from None
         except KafkaException as error:
+            # A client keeps asking the coordinator that it has found once, even when that answers that it is none any
+            # more (librdkafka forgets one that has not been used for 15 minutes). A new client looks for it.
+            self._admin = AdminClient(client_config(self._settings))
             raise BrokerError(f"Kafka does not describe the group {named}: {reason(error)}.") from None
         members = {
             member.client_id: {(part.topic, part.partition) for part in member.assignment.topic_partitions}

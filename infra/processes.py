@@ -79,10 +79,11 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own that gets ``death_signal`` when this process ends in any way.
+    """Start a child in a process group of its own that gets ``death_signal`` when this process ends in any way.
 
-    Its own session keeps a terminal's Ctrl-C from it, so that the order of stopping is ours. A program with
-    set-user-ID or file capabilities loses the death signal (prctl(2)).
+    Its own group keeps a terminal's Ctrl-C from it, so that the order of stopping is ours. It stays in our session:
+    Linux shares processor time out among sessions first (autogroups, sched(7)), and what is nice in one of them would
+    be nice to nobody in another. A program with set-user-ID or file capabilities loses the death signal (prctl(2)).
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def spawn(
                 stdout=stream,
                 stderr=said or (subprocess.STDOUT if stream else None),
                 env={**os.environ, **(environment or {})},
-                start_new_session=True,
+                process_group=0,
             )
 
     return _spawner.run(start)
@@ -155,7 +156,11 @@ def stop_process(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
         except subprocess.TimeoutExpired:
             log.warning("process %d did not stop within %.1f s and is killed", process.pid, timeout_s)
     kill_group(process.pid)
-    process.wait(KILL_WAIT_S)
+    try:
+        process.wait(KILL_WAIT_S)
+    except subprocess.TimeoutExpired:
+        # It has been killed, whenever the kernel gets round to it; the others that are to stop must not wait for that.
+        log.warning("process %d is still there %.1f s after it was killed", process.pid, KILL_WAIT_S)
     return is_clean
 
 
