@@ -147,7 +147,7 @@ def network(impaired: Mapping[str, Impairment] | None = None) -> Iterator[Networ
         folder.chmod(0o755)
         switch = _namespace(stack, HostPlan("switch", (1,)), prefix, folder)
         _ip("-n", switch.namespace, "link", "add", "name", "br0", "type", "bridge", "mcast_snooping", "0")
-        _sysctl(switch, "net.ipv6.conf.all.disable_ipv6=1")
+        sysctl(switch, "net.ipv6.conf.all.disable_ipv6=1")
         _ip("-n", switch.namespace, "link", "set", "br0", "up")
         net = Network(switch, {}, folder)
         for plan in HOSTS:
@@ -173,10 +173,11 @@ def _ip(*arguments: str) -> None:
     processes.run([program("ip"), *arguments])
 
 
-def _sysctl(host: Host, setting: str) -> None:
+def sysctl(host: Host, setting: str) -> None:
+    """Set something of the kernel for one host, as in ``net.ipv4.tcp_sack=0``."""
     name, _, value = setting.partition("=")
     path = f"/proc/sys/{name.replace('.', '/')}"
-    command = [program("ip"), "netns", "exec", host.namespace, program("sh"), "-c", f"echo {value} > {path}"]
+    command = [program("ip"), "netns", "exec", host.namespace, program("sh"), "-c", f"echo '{value}' > {path}"]
     processes.run(command)
 
 
@@ -231,7 +232,7 @@ def _connect(net: Network, host: Host, impairment: Impairment | None) -> None:
     _ip("-n", host.namespace, "link", "set", "eth0", "address", f"02:00:00:00:77:{number:02x}")
     # Duplicate address detection would make the addresses unusable for the first second or two.
     for setting in ("accept_dad=0", "accept_ra=0", "router_solicitations=0"):
-        _sysctl(host, f"net.ipv6.conf.eth0.{setting}")
+        sysctl(host, f"net.ipv6.conf.eth0.{setting}")
     _ip("-n", host.namespace, "link", "set", "eth0", "up")
     for address in host.plan.numbers:
         _ip("-n", host.namespace, "addr", "add", f"10.77.0.{address}/24", "dev", "eth0")

@@ -177,7 +177,7 @@ user root;
 pid {folder}/nginx.pid;
 error_log {folder}/nginx-error.log;
 worker_processes 1;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 2048; }}
 http {{
     access_log {folder}/access.log;
     client_body_temp_path {folder}/body;
@@ -187,10 +187,18 @@ http {{
     scgi_temp_path {folder}/scgi;
     keepalive_timeout 15s;
     server {{
-        listen [::]:80 ipv6only=off;
-        listen [::]:3000 ipv6only=off;
         listen [::]:8000 ipv6only=off;
         listen [::]:8888 ipv6only=off;
+        client_header_timeout 300s;
+        client_body_timeout 300s;
+        send_timeout 300s;
+        keepalive_timeout 75s;
+        root {folder}/www;
+        location /app/ {{ proxy_pass http://127.0.0.1:8080/; }}
+    }}
+    server {{
+        listen [::]:80 ipv6only=off;
+        listen [::]:3000 ipv6only=off;
         listen [::]:{tls_port} ssl ipv6only=off;
         listen [::]:9443 ssl ipv6only=off;
         ssl_certificate {folder}/tls.crt;

@@ -26,11 +26,14 @@ class Variant:
         Runs it, with its labels.
     is_held_out
         Whether it is only for tests.
+    is_alone
+        Whether it takes minutes, and is recorded only when it is asked for by name.
     """
 
     name: str
     action: Action
     is_held_out: bool = False
+    is_alone: bool = False
 
 
 def attacker_of(stage: Stage, chance: random.Random) -> Host:

@@ -12,14 +12,16 @@ from lab.servers import WEB_PORTS
 from lab.variant import Action, attacker_of, run, run_module
 
 
-def http_flood(style: str, class_name: str) -> Action:
-    """Flood with requests over HTTP."""
+def http_flood(style: str, class_name: str, *, page: str = "/") -> Action:
+    """Flood with requests over HTTP; a page other than the first may be one that the server is slow to answer."""
 
     def action(stage: Stage, chance: random.Random) -> None:
         attacker, target, port = attacker_of(stage, chance), stage.host("web"), chance.choice(WEB_PORTS)
         words = [style, target.ipv4, "--port", port, "--seed", chance.getrandbits(16), "--limit-s", "10"]
-        words += ["--requests", chance.choice([150, 300, 500]), "--threads", chance.choice([4, 8, 20])]
-        with stage.label(class_name, f"http_flood {style}", attacker.ipv4, target.ipv4, port, TCP):
+        words += ["--requests", chance.choice([150, 300, 500]), "--threads", chance.choice([4, 8, 20, 60])]
+        words += ["--page", page]
+        tool = f"http_flood {style}{'' if page == '/' else ' --page'}"
+        with stage.label(class_name, tool, attacker.ipv4, target.ipv4, port, TCP):
             run_module(attacker, "lab.tools.http_flood", *words, "--pause-s", chance.choice([0.02, 0.2, 0.5]))
 
     return action

@@ -14,6 +14,7 @@ from lab.scenarios import Stage
 from lab.servers import FTP_PORTS, SSH_PORTS, USER, WEB_PORTS
 from lab.variant import Action, Variant, attacker_of, run, run_module
 from lab.variant_floods import bench_flood, http_flood, packet_flood, slow, slow_http
+from lab.variant_slow import long_slow
 
 BEACON_PORTS, SHELL_PORTS, HEARTBLEED_PORTS = (8443, 8080, 6667, 443), ((4444, 8000), (444, 80)), (4433, 8443)
 
@@ -191,10 +192,12 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("sql", _web_attack("sql", "Web Attack – Sql Injection")),
     Variant("xss", _web_attack("xss", "Web Attack – XSS")),
     Variant("hulk", http_flood("hulk", "DoS Hulk")),
+    Variant("hulk-busy", http_flood("hulk", "DoS Hulk", page="/app/report")),
     Variant("goldeneye", http_flood("goldeneye", "DoS GoldenEye")),
     Variant("slow-headers", slow("DoS slowloris", "-H", page="")),
     Variant("slow-python", slow_http),
     Variant("slow-nmap", _script("DoS slowloris", "http-slowloris", "web", WEB_PORTS), is_held_out=True),
+    Variant("slow-long", long_slow, is_alone=True),
     Variant("slow-body", slow("DoS Slowhttptest", "-B", page="app/login")),
     Variant("slow-read", slow("DoS Slowhttptest", "-X", "-n", "2", "-w", "256", "-y", "512", "-z", "32")),
     Variant("slow-range", slow("DoS Slowhttptest", "-R", "-a", "10", "-b", "300", "-t", "HEAD")),

@@ -1,6 +1,7 @@
 """Captures for training and judging: work and attacks with parameters by chance, over links by chance.
 
-Every host, attacker or not, draws its link from the same bag, so that nothing but what is said on it tells them apart.
+Every host, attacker or not, draws its link and its TCP stack from the same bag, so that nothing but what is said tells
+them apart.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from lab.servers import (
     start_ssh,
     start_web,
 )
+from lab.stacks import give_stacks
 from lab.variant import Variant
 from lab.variants import BEACON_PORTS, HEARTBLEED_PORTS, SHELL_PORTS, VARIANTS
 
@@ -102,7 +104,7 @@ def varied(
     duration_s
         No attack begins later than this.
     seed
-        Another one gives other links, ports, rates, programs and work.
+        Another one gives other links, stacks, ports, rates, programs and work.
     is_held_out
         Whether to use the attacks that captures for training leave out, beside the others.
     only
@@ -118,9 +120,9 @@ def varied(
     folder.mkdir(parents=True, exist_ok=True)
     chance, name = random.Random(seed), f"varied-{seed}"
     plain, packed = folder / f"{name}.pcap", folder / f"{name}.pcap.gz"
-    variants = [variant for variant in VARIANTS if variant.name in only or is_held_out or not variant.is_held_out]
-    variants = [variant for variant in variants if variant.name in only or not only]
+    variants = chosen(is_held_out=is_held_out, only=only)
     with network(_links(chance)) as net:
+        give_stacks(net, chance)
         _start_servers(net)
         stage = Stage(net)
         with recording(net, plain, SNAP_BYTES), _working(stage, duration_s, chance):
@@ -132,6 +134,13 @@ def varied(
     packed.write_bytes(gzip.compress(plain.read_bytes(), 9, mtime=0))
     plain.unlink()
     return Recording(packed, labels, counts, net.emulator)
+
+
+def chosen(*, is_held_out: bool = False, only: Sequence[str] = ()) -> list[Variant]:
+    """Return the attacks of a recording; see `varied`. Those that take minutes must be asked for by name."""
+    if only:
+        return [variant for variant in VARIANTS if variant.name in only]
+    return [variant for variant in VARIANTS if not variant.is_alone and (is_held_out or not variant.is_held_out)]
 
 
 def _links(chance: random.Random) -> dict[str, Impairment]:

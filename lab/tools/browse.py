@@ -11,7 +11,10 @@ import random
 import time
 from urllib.parse import urlencode
 
-_PAGES = ("/", "/1k.bin", "/10k.bin", "/100k.bin", "/app/item?id=7", "/app/search?q=lamp", "/app/login", "/gone.html")
+_PAGES = (
+    *("/", "/1k.bin", "/10k.bin", "/100k.bin", "/gone.html"),
+    *("/app/item?id=7", "/app/search?q=lamp", "/app/login", "/app/report"),
+)
 _AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36",

