@@ -14,6 +14,7 @@ from agents.pipeline_figures import add_pipeline_figures
 from agents.storage import add_storage_agents
 from agents.windows import add_windows_agent
 from infra.kafka import producer
+from infra.memory import return_memory
 from infra.settings import Settings
 from infra.store import Store
 from schemas.topics import (
@@ -53,6 +54,10 @@ READS: dict[str, tuple[Topic, ...]] = {
 """What each application reads, by consumer group."""
 
 
+MEMORY_LOOK_S = 10.0
+"""Pause between two looks at how much freed memory the process keeps, s."""
+
+
 def make_worker(settings: Settings) -> FaustApp:
     """Return the application with every computing agent; it needs no store."""
     app = make_app(settings, WORKER_GROUP)
@@ -63,6 +68,7 @@ def make_worker(settings: Settings) -> FaustApp:
     add_classification_agent(app, settings, sink)
     add_merge_agent(app, settings, sink)
     add_analysis_agents(app, settings, sink)
+    _add_memory_look(app)
     return app
 
 
@@ -73,4 +79,14 @@ def make_storage(settings: Settings, store: Store) -> FaustApp:
     add_reaper(app, settings, store)
     add_drift_watch(app, store)
     add_pipeline_figures(app, settings, store)
+    _add_memory_look(app)
     return app
+
+
+def _add_memory_look(app: FaustApp) -> None:
+    """Have freed memory given back to the system as long as the application runs."""
+
+    async def look() -> None:
+        await app.loop.run_in_executor(None, return_memory)
+
+    app.timer(MEMORY_LOOK_S)(look)
