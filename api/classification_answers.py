@@ -10,11 +10,11 @@ from pydantic.config import JsonDict
 from api.answers import example
 from api.classification_rows import ClassEventRow, VerdictRow
 from api.filters import NS_PER_S
+from api.flow_fields import CapturePage, common_fields
 from api.flow_rows import hex_id
 from api.window_answers import Count
 from schemas.classifications import BENIGN_NAME
 from schemas.enums import FlowEnd, ModelRole
-from schemas.protocols import protocol_name
 
 _REASONS: JsonDict = {
     "reasons": [
@@ -83,7 +83,8 @@ class FlowVerdictAnswer(BaseModel):
     is_interim: bool = Field(description="Whether the flow went on when it was judged.")
     reasons: list[ReasonAnswer] | None = Field(
         description="The features that speak most for the class, strongest first; null where the verdict was not "
-        "explained when it was made (read the flow to have it explained)."
+        "explained when it was made (read the flow to have it explained by the model that made it, unless the registry "
+        "has that one no longer)."
     )
 
     @classmethod
@@ -154,27 +155,10 @@ class ClassificationAnswer(FlowVerdictAnswer):
     @classmethod
     def of(cls, row: VerdictRow) -> Self:
         """Return the answer for a row of the store."""
-        same = ("capture_id", "role", "end_reason", "protocol", "vlan", "window_id")
-        return cls.model_validate(
-            {
-                **said_by(row),
-                **{name: getattr(row, name) for name in same},
-                "flow_id": hex_id(row.flow_id),
-                "start": row.start_ns / NS_PER_S,
-                "end": row.end_ns / NS_PER_S,
-                "source_ip": row.src_ip,
-                "source_port": row.src_port,
-                "destination_ip": row.dst_ip,
-                "destination_port": row.dst_port,
-                "protocol_name": protocol_name(row.protocol),
-                "packets_forward": row.fwd_packets,
-                "packets_backward": row.bwd_packets,
-                "packets": row.fwd_packets + row.bwd_packets,
-            }
-        )
+        return cls.model_validate({**said_by(row), **common_fields(row), "role": row.role})
 
 
-class ClassificationsAnswer(BaseModel):
+class ClassificationsAnswer(CapturePage):
     """A page of the verdicts on a capture's flows."""
 
     model_config = example(
@@ -189,12 +173,6 @@ class ClassificationsAnswer(BaseModel):
         }
     )
 
-    count: Count
-    total: Count = Field(description="All that the filters let through.")
-    offset: Count
-    limit: Count
-    capture_id: str | None = Field(description="The capture they are of; null while there is none.")
-    next_cursor: str | None = Field(description="Send it as `cursor` for what follows; null when nothing does yet.")
     classifications: list[ClassificationAnswer]
 
 

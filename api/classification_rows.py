@@ -6,30 +6,15 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.enums import FlowEnd, ModelRole
+from api.flow_rows import OfFlowRow
+from schemas.enums import ModelRole
 
 
-class VerdictRow(BaseModel):
-    """A verdict on a flow; see ``schemas.classifications.CLASSIFICATION_COLUMNS``. Addresses are texts."""
+class VerdictRow(OfFlowRow):
+    """A verdict on a flow; see ``schemas.classifications.CLASSIFICATION_COLUMNS``."""
 
-    model_config = ConfigDict(frozen=True)
-
-    capture_id: str
-    flow_id: int
     role: ModelRole
     model: str
-    src_ip: str
-    dst_ip: str
-    src_port: int
-    dst_port: int
-    protocol: int
-    vlan: int
-    start_ns: int
-    end_ns: int
-    end_reason: FlowEnd
-    window_id: int
-    fwd_packets: int
-    bwd_packets: int
     class_name: str
     confidence: float
     attack_probability: float
@@ -37,8 +22,6 @@ class VerdictRow(BaseModel):
     reason_features: list[str]
     reason_values: list[float]
     reason_contributions: list[float]
-    order_number: int = 0
-    """What a list is ordered by."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from api import queries_defence as queries
 from api.defence_ends import Ends
-from api.defence_policy import NS_PER_S, Order
+from api.defence_policy import Order
+from api.filters import NS_PER_S
 from infra.firewall import Address, DryRun, Firewall, InForce
 from infra.firewall_guard import AddressGuard
 from infra.firewall_nft import nftables_of

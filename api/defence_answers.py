@@ -11,11 +11,10 @@ from pydantic.config import JsonDict
 from api.answers import example
 from api.defence import Standing
 from api.errors import ErrorAnswer, iso_of
+from api.filters import NS_PER_S
 from api.queries_defence import Peer, Totals
 from schemas.blocks import BlockRow, BlockState, FirewallKind
 from schemas.protocols import protocol_name
-
-NS_PER_S = 1_000_000_000
 
 _BLOCK: JsonDict = {
     "block_id": "18a1f0c2b3d4e5f60a1b",

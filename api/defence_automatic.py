@@ -14,7 +14,8 @@ from prometheus_client.registry import Collector
 
 from api import queries_defence as queries
 from api.defence import Defence
-from api.defence_policy import HOUR_NS, NS_PER_S, POLICY, Order, Past, Rules, decide
+from api.defence_policy import HOUR_NS, POLICY, Order, Past, Rules, decide
+from api.filters import NS_PER_S
 from api.telemetry import Telemetry
 from infra.audit import write_audit
 from infra.settings import Settings

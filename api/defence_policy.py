@@ -13,14 +13,13 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict
 
+from api.filters import NS_PER_S
 from infra.firewall import Address
 from infra.firewall_guard import parse_address
 from infra.settings import Settings
 from schemas.blocks import BlockRow, BlockState, FirewallKind
 from schemas.enums import Severity
 from schemas.errors import AddressRefusedError
-
-NS_PER_S = 1_000_000_000
 
 HOUR_NS = 3600 * NS_PER_S
 """The budget's time; and how long the policy leaves alone whom a person has let go."""

@@ -11,11 +11,11 @@ from api.answers import example
 from api.classification_answers import VERDICT_EXAMPLE, EarlierVerdictAnswer, FlowVerdictAnswer
 from api.classification_rows import FlowVerdicts, VerdictRow
 from api.filters import NS_PER_S
-from api.flow_rows import FlowDetailRow, FlowRow, PacketRow, hex_id
+from api.flow_fields import CapturePage, common_fields
+from api.flow_rows import FlowDetailRow, FlowRow, PacketRow
 from api.window_answers import Count
 from schemas.enums import FlowEnd, Fragment
 from schemas.flows import FEATURE_NAMES
-from schemas.protocols import protocol_name
 
 _TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 """From the lowest bit on (RFC 9293, RFC 9768)."""
@@ -94,29 +94,19 @@ class FlowAnswer(BaseModel):
 
 def fields_of(row: FlowRow) -> dict[str, object]:
     """Return the fields that a flow has in every answer."""
-    same = ("capture_id", "window_id", "end_reason", "community_id", "protocol", "vlan", "icmp_type", "icmp_code")
+    same = ("community_id", "icmp_type", "icmp_code", "first_frame", "last_frame")
     return {
-        **{name: getattr(row, name) for name in (*same, "first_frame", "last_frame")},
-        "flow_id": hex_id(row.flow_id),
-        "start": row.start_ns / NS_PER_S,
-        "end": row.end_ns / NS_PER_S,
+        **common_fields(row),
+        **{name: getattr(row, name) for name in same},
         "duration_s": (row.end_ns - row.start_ns) / NS_PER_S,
         "is_ended": row.end_reason is not FlowEnd.INTERIM,
-        "source_ip": row.src_ip,
-        "source_port": row.src_port,
-        "destination_ip": row.dst_ip,
-        "destination_port": row.dst_port,
-        "protocol_name": protocol_name(row.protocol),
-        "packets_forward": row.fwd_packets,
-        "packets_backward": row.bwd_packets,
-        "packets": row.fwd_packets + row.bwd_packets,
         "bytes_forward": row.fwd_bytes,
         "bytes_backward": row.bwd_bytes,
         "bytes": row.fwd_bytes + row.bwd_bytes,
     }
 
 
-class FlowsAnswer(BaseModel):
+class FlowsAnswer(CapturePage):
     """A page of a capture's flows."""
 
     model_config = example(
@@ -131,12 +121,6 @@ class FlowsAnswer(BaseModel):
         }
     )
 
-    count: Count
-    total: Count = Field(description="All that the filters let through.")
-    offset: Count
-    limit: Count
-    capture_id: str | None = Field(description="The capture they are of; null while there is none.")
-    next_cursor: str | None = Field(description="Send it as `cursor` for what follows; null when nothing does yet.")
     flows: list[FlowAnswer]
 
 

@@ -12,8 +12,8 @@ def hex_id(number: int) -> str:
     return f"{number:016x}"
 
 
-class FlowRow(BaseModel):
-    """The record of a flow without its features; see ``schemas.flows.FLOW_COLUMNS``. Addresses are texts."""
+class OfFlowRow(BaseModel):
+    """What rows of flows and of the verdicts on them have in common. Addresses are texts."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,25 +21,30 @@ class FlowRow(BaseModel):
     flow_id: int
     window_id: int
     end_reason: FlowEnd
-    community_id: str
     src_ip: str
     dst_ip: str
     src_port: int
     dst_port: int
     protocol: int
     vlan: int
-    icmp_type: int
-    icmp_code: int
     start_ns: int
     end_ns: int
-    first_frame: int
-    last_frame: int
     fwd_packets: int
     bwd_packets: int
-    fwd_bytes: int
-    bwd_bytes: int
     order_number: int = 0
     """What a list is ordered by."""
+
+
+class FlowRow(OfFlowRow):
+    """The record of a flow without its features; see ``schemas.flows.FLOW_COLUMNS``."""
+
+    community_id: str
+    icmp_type: int
+    icmp_code: int
+    first_frame: int
+    last_frame: int
+    fwd_bytes: int
+    bwd_bytes: int
 
 
 class FlowDetailRow(FlowRow):

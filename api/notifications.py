@@ -1,4 +1,4 @@
-"""Notifications: reads the feed as any subscriber does, decides what is told, and sends it until it has arrived.
+"""Notifications: reads the feed as any subscriber does, looks at the models, decides what is told, and sends it.
 
 What was decided is on disk before it is sent, and that it was sent is on disk right after: a message is delivered at
 least once, and again only when the process dies in the moment between the two.
@@ -19,20 +19,29 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field, ValidationError
 
+from api import queries_models
 from api.anomaly_answers import AnomalyAnswer
 from api.cursor import Cursor, Kind
 from api.feed import Feed
+from api.notify_models import ModelsState, ModelWatch
 from api.notify_policy import Note, Policy, PolicyState
 from api.notify_targets import Target, targets_of
 from api.subscription import Filter, Message
 from api.telemetry import Telemetry
 from infra.settings import Settings
+from infra.store import Store
 from schemas.errors import SpanwatchError
 
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 """How often waiting messages and ended incidents are looked at."""
+
+MODELS_S = 15.0
+"""How often the models are looked at; drift is computed every 10 s."""
+
+MOST_CHANGES = 50
+"""Of roles, looked at each time."""
 
 FIRST_RETRY_S = 5.0
 """Pause after a first failure; each further one doubles it."""
@@ -67,6 +76,7 @@ class Saved(BaseModel):
 
     cursor: str = ""
     policy: PolicyState = Field(default_factory=PolicyState)
+    models: ModelsState = Field(default_factory=ModelsState)
     outbox: list[Waiting] = Field(default_factory=list)
 
 
@@ -100,6 +110,8 @@ class Notifications(Collector):
     ----------
     feed : Feed
         Where anomalies come from.
+    store : Store
+        Where models are looked at.
     settings : Settings
         What is told, and where the state lies.
     targets : sequence of Target
@@ -111,19 +123,25 @@ class Notifications(Collector):
     def __init__(
         self,
         feed: Feed,
+        store: Store,
         settings: Settings,
         targets: Sequence[Target],
         clock: Callable[[], float] = time.time,
+        *,
         tick_s: float = TICK_S,
+        models_s: float = MODELS_S,
     ) -> None:
         self._feed = feed
+        self._store = store
+        self._tells_models = settings.notify_models
         self._targets = {target.key: target for target in targets}
         self._path = settings.state / "notifications.json"
         self._saved = load_saved(self._path)
         self._policy = Policy(settings, self._saved.policy)
+        self._models = ModelWatch(self._saved.models)
         self._writing = asyncio.Lock()
         self._clock = clock
-        self._tick_s = tick_s
+        self._tick_s, self._models_s = tick_s, models_s
         self._outcomes: Counter[str] = Counter()
 
     async def run(self) -> None:
@@ -133,6 +151,8 @@ class Notifications(Collector):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read())
             tasks.create_task(self._send())
+            if self._tells_models:
+                tasks.create_task(self._watch_models())
 
     async def _read(self) -> None:
         """Follow the feed; begin again behind the last anomaly when it ends."""
@@ -163,6 +183,22 @@ class Notifications(Collector):
             log.warning("notifications begin anew: the store is another one")
         self._saved.cursor = message.id
         await self._save()
+
+    async def _watch_models(self) -> None:
+        """Look now and then whether a model drifts, and whether another one judges."""
+        while True:
+            try:
+                changes = await asyncio.to_thread(queries_models.changes, self._store, MOST_CHANGES)
+                drift = await asyncio.to_thread(queries_models.drift, self._store)
+            except SpanwatchError as error:
+                log.warning("models are not looked at: %s", error)
+            else:
+                before = self._saved.models.model_copy(deep=True)
+                notes = self._models.take(changes, drift)
+                self._enqueue(self._policy.let_through(notes, "model", self._clock()))
+                if self._saved.models != before:
+                    await self._save()
+            await asyncio.sleep(self._models_s)
 
     def _enqueue(self, notes: Sequence[Note]) -> None:
         now_s, everybody = self._clock(), list(self._targets)
@@ -221,9 +257,9 @@ class Notifications(Collector):
 
 
 @asynccontextmanager
-async def notifying(feed: Feed, settings: Settings, telemetry: Telemetry) -> AsyncIterator[None]:
-    """Tell the configured services of anomalies as long as the context is open."""
-    notifications = Notifications(feed, settings, targets_of(settings))
+async def notifying(feed: Feed, store: Store, settings: Settings, telemetry: Telemetry) -> AsyncIterator[None]:
+    """Tell the configured services of anomalies and models as long as the context is open."""
+    notifications = Notifications(feed, store, settings, targets_of(settings))
     with telemetry.collecting(notifications):
         task = asyncio.create_task(notifications.run())
         task.add_done_callback(_say_why)

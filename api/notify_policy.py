@@ -6,6 +6,7 @@ Nothing here sends, waits or looks at a clock: anomalies and the time go in, mes
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
@@ -27,9 +28,9 @@ class Note(BaseModel):
     Attributes
     ----------
     kind : str
-        ``new``, ``grown``, ``ended``, ``summary`` or ``test``.
+        ``new``, ``grown``, ``ended``, ``drift``, ``switched``, ``summary`` or ``test``.
     severity : Severity or None
-        Of the incident; None when it is about none.
+        Of the incident, or of a drift; None when it is about neither.
     """
 
     kind: str
@@ -145,6 +146,10 @@ class Policy:
         incident.told_count = incident.count
         return self._told(incident, _grown(incident), now_s)
 
+    def let_through(self, notes: Iterable[Note], about: str, now_s: float) -> list[Note]:
+        """Return those of the messages that may go out now; the others are counted for the summary."""
+        return [told for note in notes for told in self._allowed(note, about, now_s)]
+
     def tick(self, now_s: float) -> list[Note]:
         """Return what the passing of time makes worth telling: ends of incidents, and what was held back."""
         notes: list[Note] = []
@@ -157,22 +162,22 @@ class Policy:
             if now_s - incident.seen_s >= self._ended_s:
                 del self.state.incidents[name]
                 if incident.is_told:
-                    notes += self._allowed(_ended(incident), incident.type, now_s)
+                    notes += self._allowed(_ended(incident), incident.type.value, now_s)
         return notes
 
     def _told(self, incident: Incident, note: Note, now_s: float) -> list[Note]:
-        notes = self._allowed(note, incident.type, now_s)
+        notes = self._allowed(note, incident.type.value, now_s)
         incident.is_told = incident.is_told or bool(notes)
         return notes
 
-    def _allowed(self, note: Note, about: AnomalyType, now_s: float) -> list[Note]:
+    def _allowed(self, note: Note, about: str, now_s: float) -> list[Note]:
         """Return the message, or hold it back and count it."""
         if self._has_room(now_s):
             self.state.sent_s.append(now_s)
             return [note]
         self.held_back += 1
         counted = Counter(self.state.held_back)
-        counted[f"{about.value} ({note.kind})"] += 1
+        counted[f"{about} ({note.kind})"] += 1
         self.state.held_back = dict(counted)
         return []
 

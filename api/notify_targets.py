@@ -51,7 +51,7 @@ class Target:
         """
         kinds = {Severity.HIGH: apprise.NotifyType.FAILURE, Severity.MEDIUM: apprise.NotifyType.WARNING}
         kind = apprise.NotifyType.INFO
-        if note.kind in ("new", "grown") and note.severity is not None:
+        if note.kind in ("new", "grown", "drift") and note.severity is not None:
             kind = kinds[note.severity]
         with apprise.LogCapture(level=logging.WARNING, name="apprise", fmt="%(message)s") as said:
             is_sent = self._service.notify(title=note.title, body=note.body, notify_type=kind)

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from api.analysis import Analyses
 from api.audit import AuditTrail
+from api.classification_reasons import PastModels
 from api.compute import Computations
 from api.defence import Defence
 from api.feed import Feed
@@ -64,6 +65,8 @@ class Services:
         Where it is written who had what done.
     predictor : Predictor
         The classifier of the RL-IDS routes.
+    past_models : PastModels
+        Models that explain what they once said.
     figures : TrafficFigures
         What there is of threats.
     extractions : asyncio.Semaphore
@@ -86,6 +89,7 @@ class Services:
     guard: Guard
     audit: AuditTrail
     predictor: Predictor
+    past_models: PastModels
     figures: TrafficFigures
     extractions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_EXTRACTIONS))
     backups: threading.Lock = field(default_factory=threading.Lock)

@@ -28,6 +28,9 @@ class NotifySettings(BaseModel):
     notify_types: Annotated[tuple[AnomalyType, ...], NoDecode] = Field(
         (), description="Types of anomalies that people are told of, separated by commas; empty for all."
     )
+    notify_models: bool = Field(
+        True, description="Whether people are told that a model drifts, and that another one judges from now on."
+    )
     notify_per_hour: int = Field(
         20, ge=1, le=1000, description="Messages in an hour at most; what is held back follows in one summary."
     )

@@ -26,6 +26,7 @@ from api.defence_answers import (
 )
 from api.defence_policy import Order
 from api.errors import DEFENCE_PREFIX, Refusal, documented
+from api.filters import NS_PER_S
 from api.parameters import Capture, Limit, Offset
 from api.policy_answers import PolicyAnswer
 from api.services import Services, Shared
@@ -35,8 +36,6 @@ from schemas.blocks import FirewallKind
 from schemas.errors import AddressRefusedError, FirewallError, MissingProgramError
 
 router = APIRouter(prefix=DEFENCE_PREFIX, tags=["active defence"])
-
-NS_PER_S = 1_000_000_000
 
 MAX_PEERS = 50
 """Hosts that a preview names."""

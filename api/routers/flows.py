@@ -77,12 +77,13 @@ def _found(store: Store, flow_id: str, capture_id: str | None) -> FlowDetailRow:
 def read_flow(services: Shared, flow_id: FlowId, capture: OfCapture = None) -> FlowDetailAnswer:
     """Show a flow with its 78 features by name, what it is said to be and why, and where it stood between windows.
 
-    A verdict that was not explained when it was made is explained now, as long as the model that made it is in use.
+    A verdict that was not explained when it was made is explained now by the model that made it, as long as the
+    registry has that one.
     """
     row = _found(services.store, flow_id, capture)
     said = queries_classifications.of_flow(services.store, row)
     if said.newest is not None:
-        said = replace(said, newest=explained(said.newest, row, services.predictor.model))
+        said = replace(said, newest=explained(said.newest, row, services.predictor.model, services.past_models))
     return FlowDetailAnswer.with_features(row, queries_flows.interim_records(services.store, row), said)
 
 

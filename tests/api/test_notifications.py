@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from api.feed import Feed
@@ -13,6 +15,8 @@ from api.notifications import FIRST_RETRY_S, GIVE_UP_S, Notifications, load_save
 from api.notify_targets import targets_of
 from infra.settings import Settings
 from infra.store import Store
+from schemas.enums import ModelRole
+from schemas.models import DRIFT_SCHEMA, RoleAction, RoleChange
 from tests.api.feed import anomaly_values, insert_anomalies
 from tests.api.receivers import MailServer, Webhook, serving
 from tests.api.stack import running, settings_in, until
@@ -42,7 +46,8 @@ def tell(
 
     async def run() -> Notifications:
         feed = Feed(store, heartbeat_s=0.2, poll_s=0.01)
-        notifications = Notifications(feed, settings, targets_of(settings), clock, tick_s=0.01)
+        targets = targets_of(settings)
+        notifications = Notifications(feed, store, settings, targets, clock, tick_s=0.01, models_s=0.2)
         task = asyncio.create_task(notifications.run())
         while not feed.is_polling:
             await asyncio.sleep(0.01)
@@ -59,6 +64,37 @@ def tell(
 def outcomes(notifications: Notifications) -> dict[str, float]:
     [family] = notifications.collect()
     return {sample.labels["outcome"]: sample.value for sample in family.samples}
+
+
+def insert_drift(store: Store, number: int) -> None:
+    """Say that the mean confidence of a model has changed, the n-th time."""
+    values = {
+        "model": "aaaaaaaaaaaa",
+        "signal": "confidence",
+        "version": number,
+        "windows": 100,
+        "verdicts": 5_000,
+        "mean": 0.6,
+        "before": 0.9,
+        "changes": number,
+        "changed_ns": 1_700_000_000_000_000_000 + number,
+        "changed_capture": "c",
+    }
+    store.insert("model_drift", pa.Table.from_pylist([values], schema=DRIFT_SCHEMA), f"drift:{number}")
+
+
+def switch(store: Store, number: int, fingerprint: str, previous: str) -> None:
+    """Make a model the champion, the n-th time."""
+    change = RoleChange(
+        role=ModelRole.CHAMPION,
+        changed_ns=number,
+        fingerprint=fingerprint,
+        previous=previous,
+        changed_by="alice",
+        action=RoleAction.PROMOTE,
+        reason="it agrees",
+    )
+    store.insert("model_roles", change.stored(), f"role:{number}")
 
 
 def insert(store: Store, incident: int, count: int = 1, **changed: Any) -> None:
@@ -156,6 +192,39 @@ def test_nothing_secret_is_logged(
     assert "hunter2secret" not in caplog.text
     assert "T0PSECRETPATH" not in caplog.text
     assert "hunter2secret" not in repr(settings)
+
+
+def test_drift_and_a_switch_of_the_champion_are_told_once(store: Store, tmp_path: Path, webhook: Webhook) -> None:
+    settings, clock = settings_in(tmp_path, notify_urls=webhook.url), Clock()
+    state = tmp_path / "state" / "notifications.json"
+    insert_drift(store, 1)
+    switch(store, 1, "aaaaaaaaaaaa", "")
+
+    def has_begun() -> None:
+        until(lambda: load_saved(state).models.has_begun)
+
+    def told(count: int) -> Callable[[], bool]:
+        return lambda: len(webhook.posted) == count and not load_saved(state).outbox
+
+    new_drift, new_champion = partial(insert_drift, store, 2), partial(switch, store, 2, "bbbbbbbbbbbb", "aaaaaaaaaaaa")
+    tell(store, settings, clock, has_begun, new_drift, new_champion, until_told=told(2))
+    assert sorted(webhook.titles) == ["[model] bbbbbbbbbbbb judges from now on", "[model] drift"]
+    drift = next(body for body in webhook.posted if "drift" in body["title"])
+    assert drift["type"] == "warning"
+    assert "confidence, how sure it is, has changed from 0.900 to 0.600 on average" in drift["message"]
+
+    insert_drift(store, 3)  # while nobody looked
+    tell(store, settings, clock, until_told=told(3))
+    assert webhook.titles[2] == "[model] drift"
+
+
+def test_who_does_not_want_to_hear_of_models_does_not(store: Store, tmp_path: Path, webhook: Webhook) -> None:
+    settings, state = settings_in(tmp_path, notify_urls=webhook.url), tmp_path / "state" / "notifications.json"
+    tell(store, settings, Clock(), until_told=lambda: load_saved(state).models.has_begun)
+    insert_drift(store, 1)
+    silent = settings_in(tmp_path, notify_urls=webhook.url, notify_models=False)
+    tell(store, silent, Clock(), lambda: insert(store, 1), until_told=lambda: bool(webhook.posted))
+    assert webhook.titles == ["[high] port scan"]
 
 
 def test_mail_arrives_at_a_mail_server(store: Store, tmp_path: Path) -> None:

@@ -3,14 +3,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from infra.model_runtime import Model
+from infra.model_topic import row_of, send_bundle
 from infra.settings import SHIPPED_MODEL
 from infra.store import Store
+from schemas.classes import CLASS_NAMES
 from schemas.flows import FEATURE_NAMES
 from tests.api.classifications import MODEL, insert_verdicts, verdict_values
 from tests.api.flows import FLOW_ID, flow_values, insert_flows, mapped
+from tests.api.models import stored_at_once
 from tests.api.stack import (
     ORIGIN_NS,
     Running,
@@ -19,6 +23,7 @@ from tests.api.stack import (
     running,
     settings_in,
 )
+from tests.model_variants import stubborn
 
 LIST = "/api/classifications/"
 SUMMARY = "/api/classifications/summary"
@@ -220,8 +225,25 @@ def test_a_verdict_without_reasons_is_explained_when_its_flow_is_read(
     for reason in reasons:
         assert reason["value"] == flow["features"][reason["feature"]]
         assert reason["feature"] in FEATURE_NAMES
-    # The model that judged the other one is not there any more.
+    # Nobody knows the model that judged the other one.
     assert asked(stack, f"/api/flows/{FLOW_ID + 8:016x}", capture=capture_id)["classification"]["reasons"] is None
+
+
+def test_a_verdict_is_explained_by_the_model_that_made_it_when_another_judges_now(
+    stack: Running, module_store: Store, capture_id: str
+) -> None:
+    silent: dict[str, Any] = {"reason_features": [], "reason_values": [], "reason_contributions": []}
+    bundle = stubborn("PortScan")
+    past = Model.from_bytes(bundle, "past")
+    send_bundle(stored_at_once(module_store), row_of(past.facts, "alice", ""), bundle)
+    insert_flows(module_store, flow_values(capture_id, 7))
+    insert_verdicts(module_store, verdict_values(capture_id, 7, **silent, model=past.facts.fingerprint))
+    flow = asked(stack, f"/api/flows/{FLOW_ID + 7:016x}", capture=capture_id)
+    features = np.array([[flow["features"][name] for name in FEATURE_NAMES]], np.float32)
+    parts = past.contributions(features, np.array([CLASS_NAMES.index("PortScan")], np.int64))[0]
+    named = {FEATURE_NAMES[place]: float(parts[place]) for place in np.argsort(-parts)[:3]}
+    reasons = {reason["feature"]: reason["contribution"] for reason in flow["classification"]["reasons"]}
+    assert reasons == pytest.approx(named, rel=1e-4)
 
 
 def test_verdicts_are_exported_with_those_of_the_challenger(stack: Running, judged: str) -> None:
