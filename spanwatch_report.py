@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from api.compute import new_capture_id
 from api.remote import NoAnswerError, RemoteStack
@@ -22,16 +21,21 @@ from api.report_answers import ReportAnswer
 from api.report_data import sha256_of
 from api.report_outputs import FOUND, Outputs, output_options
 from infra.broker import bootstrap_servers
+from infra.command_errors import plainly
 from infra.processes import spawn, stop_process
 from infra.settings import Settings, load_settings
+from infra.terminal import console
 from schemas.errors import SettingsError, SpanwatchError
 from spanwatch_capture import ALIGN, SPEED, WINDOW, notes, send_file
 from streams.files import open_capture
 
-out = Console()
+out = console()
 
-START_S = 60.0
-"""How long a stack may take to answer."""
+START_S = 180.0
+"""How long a stack that lives may take to answer: seconds on a quiet machine, minutes on a very busy one."""
+
+STOP_S = 20.0
+"""How long it may take to stop: one that is killed instead leaves a broker that is slow to start again."""
 
 _EXIT = f"""Exit status: 0 all went well, and nothing that --fail-on asks for was found; 1 an error; 2 wrong use;
 {FOUND} something at least as serious as --fail-on was found.
@@ -73,16 +77,13 @@ Examples:
 {_EXIT}"""
 
 
-def _plainly(command: Callable[..., int]) -> Callable[..., None]:
-    """Turn our errors into one sentence and exit status 1, and what was found into the exit status."""
+def _exits_with_it(command: Callable[..., int]) -> Callable[..., None]:
+    """Exit with the status that a command returns: what was found."""
 
     @wraps(command)
+    @plainly()
     def run(*arguments: Any, **options: Any) -> None:
-        try:
-            status = command(*arguments, **options)
-        except SpanwatchError as error:
-            raise click.ClickException(str(error)) from error
-        sys.exit(status)
+        sys.exit(command(*arguments, **options))
 
     return run
 
@@ -105,7 +106,7 @@ def _outputs(
 @WINDOW
 @ALIGN
 @output_options
-@_plainly
+@_exits_with_it
 def analyze_command(file: str, speed: float, window_s: float | None, align: str, **wanted: Any) -> int:
     """Compute a file and report; see ``_ANALYZE``."""
     outputs = _outputs(**wanted)
@@ -135,7 +136,7 @@ def _check_capture(path: Path) -> None:
 @click.command("report", help=_REPORT)
 @click.argument("capture", required=False)
 @output_options
-@_plainly
+@_exits_with_it
 def report_command(capture: str | None, **wanted: Any) -> int:
     """Report on a capture that is there; see ``_REPORT``."""
     outputs = _outputs(**wanted)
@@ -157,7 +158,7 @@ def _report_of(stack: RemoteStack, capture_id: str, digest: Future[str] | None) 
 def _tell(stack: RemoteStack, report: ReportAnswer, outputs: Outputs) -> int:
     """Print and write a report; return the exit status."""
     for said in outputs.write(stack, report):
-        notes.print(said, highlight=False, markup=False, soft_wrap=True)
+        notes.print(said, highlight=False, soft_wrap=True)
     if not outputs.takes_stdout:
         out.print(report_text(report))
     return outputs.exit_status(report.worst)
@@ -184,13 +185,15 @@ def _running_stack(settings: Settings) -> Iterator[RemoteStack]:
             yield stack
         finally:
             with notes.status("stopping"):
-                stop_process(process, 5.0)
+                stop_process(process, STOP_S)
 
 
 def _until_up(stack: RemoteStack, poll: Callable[[], int | None], said: Path) -> None:
     end_s = time.monotonic() + START_S
     while not stack.is_up():
-        if poll() is not None or time.monotonic() > end_s:
+        is_over = poll() is not None
+        if is_over or time.monotonic() > end_s:
             last = said.read_text(errors="replace").strip().splitlines()[-3:]
-            raise NoAnswerError("The stack did not start: " + " / ".join(last))
+            why = "ended" if is_over else f"has not answered within {START_S:g} s"
+            raise NoAnswerError(f"The stack did not start: it {why}. {' / '.join(last) or f'{said} is empty.'}")
         time.sleep(0.1)

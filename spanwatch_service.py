@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import spanwatch_help
 from agents.app import run_app
 from agents.worker import READS, make_worker
 from api.api_server import run as serve
+from api.app import store_of
 from api.capture_answers import LedgerAnswer
 from api.compute import new_capture_id
 from api.keys import own_key
 from api.remote import RemoteStack
 from api.report import captures_table, last_window, ledger_table
 from infra.broker import Broker
+from infra.command_errors import plainly
 from infra.kafka import wait_until_reachable
 from infra.lag import lag
 from infra.logging import set_up_logging
-from infra.memory import bound_allocators
+from infra.memory import bound_allocators, freeze_start
 from infra.settings import Settings, load_settings
 from infra.settings_page import setting_rows
-from infra.store import Store
+from infra.terminal import console
 from infra.topics import create_topics
 from schemas.errors import SettingsError, SpanwatchError
 from spanwatch_capture import ALIGN, SPEED, WINDOW, notes, port_options, port_plan_of, send_file, send_port
@@ -40,20 +41,8 @@ from spanwatch_pipeline import start_live_pipeline, start_pipeline, start_storag
 from streams.port import check_port
 from streams.warm_up import warm_up
 
-out = Console()
-
-
-def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn our errors into one sentence and exit status 1."""
-
-    @wraps(command)
-    def run(*arguments: Any, **options: Any) -> Any:
-        try:
-            return command(*arguments, **options)
-        except SpanwatchError as error:
-            raise click.ClickException(str(error)) from error
-
-    return run
+out = console()
+log = logging.getLogger(__name__)
 
 
 @click.command("up", help=spanwatch_help.UP)
@@ -68,7 +57,7 @@ def _plainly(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--filter", help="Capture filter of the interface, as tcpdump's.")
 @click.option("--host", help="Address the API listens on.")
 @click.option("--ports", help="Ports the API listens on, separated by commas.")
-@_plainly
+@plainly()
 def up_command(files: tuple[Path, ...], **options: str | None) -> None:
     """Start everything; see ``spanwatch_help.UP``."""
     for file in files:
@@ -96,17 +85,18 @@ def _greet(settings: Settings, files: tuple[Path, ...]) -> None:
     with RemoteStack(settings, key=own_key()) as stack:
         while not stack.is_up():
             time.sleep(0.1)
-        notes.print(f"[green]spanwatch answers at {stack.url}[/green]  (API: {stack.url}/docs, stop: Ctrl-C)")
+        answers = (f"spanwatch answers at {stack.url}", "green")
+        notes.print(Text.assemble(answers, f"  (API: {stack.url}/docs, stop: Ctrl-C)"))
         for file in files:
             try:
                 answer = stack.post("/api/metrics/compute", {"pcap_file": str(file.resolve())})
                 notes.print(f"{file}: {answer['window_count']} windows in {answer['computation_time']:.2f} s")
             except SpanwatchError as error:
-                notes.print(f"[red]{file}: {error}[/red]")
+                notes.print(f"{file}: {error}", style="red")
 
 
 @click.command("worker", help=spanwatch_help.WORKER)
-@_plainly
+@plainly()
 def worker_command() -> None:
     """Run the computing agents: capture, windows and merge. Start more of them to share the load."""
     bound_allocators()
@@ -119,14 +109,25 @@ async def _run_worker(settings: Settings) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    loop.run_in_executor(None, warm_up)
-    await run_app(make_worker(settings), stop)
+    loop.run_in_executor(None, _make_ready)
+    try:
+        await run_app(make_worker(settings), stop, settings)
+    except Exception:
+        log.exception("the worker has failed and ends; whoever keeps it running starts it again")
+        logging.shutdown()
+        # A thread may read a file for hours, or wait for Kafka for minutes, and an orderly end would wait for it.
+        os._exit(1)
+
+
+def _make_ready() -> None:
+    warm_up()
+    freeze_start()
 
 
 @click.command("api", help=spanwatch_help.API)
 @click.option("--host", help="Address to listen on.")
 @click.option("--ports", help="Ports to listen on, separated by commas.")
-@_plainly
+@plainly()
 def api_command(host: str | None, ports: str | None) -> None:
     """Run the API and the storage agents only; broker and workers run elsewhere (SPANWATCH_KAFKA)."""
     overrides = {"host": host, "ports": ports}
@@ -137,7 +138,7 @@ def api_command(host: str | None, ports: str | None) -> None:
 
 
 @click.command("broker", help=spanwatch_help.BROKER)
-@_plainly
+@plainly()
 def broker_command() -> None:
     """Run the local Kafka alone, in the foreground."""
     settings = load_settings()
@@ -158,7 +159,7 @@ def _until_signal(running: Broker) -> None:
 
 
 @click.command("topics", help=spanwatch_help.TOPICS)
-@_plainly
+@plainly()
 def topics_command() -> None:
     """Create the topics, or bring them to what the settings say; a second call changes nothing."""
     for change in create_topics(load_settings()) or ["nothing to do"]:
@@ -166,27 +167,16 @@ def topics_command() -> None:
 
 
 @click.command("migrate", help=spanwatch_help.MIGRATE)
-@_plainly
+@plainly()
 def migrate_command() -> None:
     """Bring the store's tables up to this version. Every start does it, too."""
-    with _opened_store(load_settings()) as store:
+    with store_of(load_settings()) as store:
         for name in store.migrate() or ["nothing to do"]:
             out.print(name)
 
 
-def _opened_store(settings: Settings) -> Store:
-    return Store.open(
-        settings.clickhouse,
-        packets_ttl_days=settings.packets_ttl_days,
-        windows_ttl_days=settings.windows_ttl_days,
-        flows_ttl_days=settings.flows_ttl_days,
-        audit_ttl_days=settings.audit_ttl_days,
-        honeypots_ttl_days=settings.honeypots_ttl_days,
-    )
-
-
 @click.command("config", help=spanwatch_help.CONFIG)
-@_plainly
+@plainly()
 def config_command() -> None:
     """List every setting with its value, its default and what it is for."""
     table = Table("setting", "value", "default", "meaning", box=None, pad_edge=False)
@@ -201,7 +191,7 @@ def config_command() -> None:
 @WINDOW
 @ALIGN
 @port_options
-@_plainly
+@plainly()
 def capture_command(file: str | None, speed: float, window_s: float | None, align: str, **port: Any) -> None:
     """Read FILE into the running stack, or capture from an interface until Ctrl-C.
 
@@ -217,7 +207,7 @@ def capture_command(file: str | None, speed: float, window_s: float | None, alig
     elif settings.interface:
         options = {name: port[name] for name in ("duration_s", "fanout", "promiscuous")}
         set_up_logging(settings)
-        send_port(port_plan_of(settings, **options), settings, capture_id, port["output"])
+        send_port(port_plan_of(settings, **options), settings, capture_id, port["output"], port["output_limit"])
     else:
         raise SettingsError("Name a capture file, or an interface with --interface.")
     out.print(capture_id)
@@ -225,7 +215,7 @@ def capture_command(file: str | None, speed: float, window_s: float | None, alig
 
 @click.command("status", help=spanwatch_help.STATUS)
 @click.option("--capture", "capture_id", help="Show this capture instead of the newest.")
-@_plainly
+@plainly()
 def status_command(capture_id: str | None) -> None:
     """Show what the running stack does: captures, lag of the agents, last window, loss ledger."""
     settings = load_settings()

@@ -16,6 +16,7 @@ from api.access_log import AccessLog
 from api.analysis import Analyses, SendWindows
 from api.audit import AuditTrail
 from api.broker import BrokerRequests
+from api.classification_reasons import PastModels
 from api.compute import STALL_S, Computations, RequestCapture
 from api.defence import Defence
 from api.defence_automatic import defending
@@ -64,6 +65,8 @@ from api.telemetry import CountRequests, StreamCollector, Telemetry
 from api.telemetry_models import ModelCollector
 from api.telemetry_traffic import TrafficCollector
 from api.traffic_figures import TrafficFigures
+from api.uploads import tidied
+from infra.memory import freeze_start
 from infra.model_topic import SendModels
 from infra.settings import Settings, load_settings
 from infra.store import Store
@@ -214,6 +217,7 @@ def _services(
         models=Models(ready, send_model or broker.send_model, champion.look),
         registry=telemetry.registry,
         predictor=predictor,
+        past_models=PastModels(ready),
         figures=TrafficFigures(ready),
         guard=Guard(known, known.host, KeyRing(key_path(known))),
         audit=audit,
@@ -231,9 +235,11 @@ def _lifespan(
         try:
             # Starting a broker takes seconds; a thread keeps the loop free for signals meanwhile.
             services = await anyio.to_thread.run_sync(open_services, opened)
+            freeze_start()
             async with (
-                notifying(services.feed, services.settings, telemetry),
+                notifying(services.feed, services.store, services.settings, telemetry),
                 defending(services.defence, services.settings, services.store, telemetry),
+                tidied(services.settings),
             ):
                 yield LifespanState(services=services)
         finally:

@@ -18,8 +18,8 @@ class CapturePlan:
     ----------
     interface : str
         One of this machine's.
-    output : OutputFile
-        Where the frames go, pcapng.
+    output : OutputFile or None
+        Where the frames go beside the packet ring, pcapng.
     duration_s : float or None
         When it ends by itself.
     filter : str or None
@@ -29,10 +29,15 @@ class CapturePlan:
     """
 
     interface: str
-    output: OutputFile
+    output: OutputFile | None
     duration_s: float | None = None
     filter: str | None = None
     snaplen: int | None = None
+
+    @property
+    def output_name(self) -> str:
+        """The output file as it was named; empty when there is none."""
+        return self.output.name if self.output else ""
 
     def command(self, capture_id: str) -> list[str]:
         """Return the child's command line."""
@@ -44,7 +49,11 @@ class CapturePlan:
         if self.filter:
             # In one word: a filter may begin like an option.
             command.append(f"--filter={self.filter}")
-        return [*command, "--output", str(self.output.path)]
+        if self.output:
+            command += ["--output", str(self.output.path)]
+            if self.output.limit_bytes:
+                command += ["--output-limit", str(self.output.limit_bytes)]
+        return command
 
 
 def interfaces() -> list[str]:

@@ -12,6 +12,9 @@ from infra.settings import Settings
 
 _FINGERPRINT_BYTES = 16
 
+DEFAULT_OUTPUT = "captures/live_capture.pcapng"
+"""What a live capture writes when the request names no file, from the state folder."""
+
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
 """What a pcapng file begins with: the type of its section header block."""
 
@@ -57,10 +60,13 @@ class OutputFile:
         Absolute, links resolved; its folder is there.
     name : str
         As the user named it.
+    limit_bytes : int
+        Most bytes that it may have; 0 sets no bound.
     """
 
     path: Path
     name: str
+    limit_bytes: int = 0
 
 
 def _not_found(name: str) -> Refusal:
@@ -88,9 +94,10 @@ def find_capture_file(name: str | None, settings: Settings) -> NamedFile:
         if configured is None:
             raise failure(400, "No PCAP file is named, and none is configured (--pcap).")
         name = str(configured)
-    # What was uploaded is named from the state folder, of which nothing else may be named.
+    # What was uploaded or written by default is named from the state folder, of which nothing else may be named.
     candidates = [Path.cwd() / name, *(root / name for root in (*settings.data_roots, settings.state))]
-    allowed = [root.resolve() for root in (*settings.data_roots, settings.uploads_folder)]
+    ours = (settings.uploads_folder, settings.state / DEFAULT_OUTPUT)
+    allowed = [root.resolve() for root in (*settings.data_roots, *ours)]
     for candidate in candidates:
         try:
             # Resolved first and then compared: neither ".." nor a link may lead out.
@@ -128,6 +135,26 @@ def output_file(name: str, settings: Settings) -> OutputFile:
             # A name too long, a zero byte, a loop of links, a folder that is a file or not ours.
             raise failure(400, f"Output file cannot be written: {name}") from error
     raise failure(400, f"Output file lies outside the data roots: {name}")
+
+
+def default_output(settings: Settings) -> OutputFile | None:
+    """Return the file that a live capture writes when the request names none; None where no packets are kept on disk.
+
+    It begins anew with every capture, and has its first packets, as many as fit within the bound of the packet ring.
+
+    Raises
+    ------
+    Refusal
+        400 when it cannot be written.
+    """
+    if not settings.packet_ring_bytes:
+        return None
+    path = settings.state / DEFAULT_OUTPUT
+    try:
+        _prepare(path, DEFAULT_OUTPUT)
+    except OSError as error:
+        raise failure(400, f"Output file cannot be written: {DEFAULT_OUTPUT}") from error
+    return OutputFile(path, DEFAULT_OUTPUT, settings.packet_ring_bytes)
 
 
 def _prepare(path: Path, name: str) -> None:

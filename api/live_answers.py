@@ -23,7 +23,7 @@ class CaptureStatusAnswer(BaseModel):
             "start_time": "2026-01-09T17:44:30.123456",
             "duration": 15.5,
             "interface": "eth0",
-            "output_file": "logs/live_capture.pcapng",
+            "output_file": "captures/live_capture.pcapng",
             "message": "Capturing from eth0",
             "capture_id": "01kb2m9t8x7qd4",
             "planned_duration": 300.0,
@@ -84,7 +84,7 @@ class CaptureStartedAnswer(BaseModel):
     success: Literal[True]
     message: str
     interface: str
-    output_file: str = Field(description="As it was named; its folder was made.")
+    output_file: str = Field(description="As it was named; its folder was made. Empty when no file is written.")
     start_time: str
     duration: int | float | None = Field(description="Seconds after which it ends; null without an end.")
     capture_id: str

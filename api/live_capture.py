@@ -146,10 +146,10 @@ class LiveCaptures:
             stop_process(child, CLOSE_S)
             raise failure(503, f"The capture has not reported itself within {START_S:g} s. Try again.")
         self._child = child
-        asked = Asked(capture_id=capture_id, output_file=plan.output.name, duration_s=plan.duration_s)
+        asked = Asked(capture_id=capture_id, output_file=plan.output_name, duration_s=plan.duration_s)
         write_asked(self._settings, asked)
         log.info("capture %s of %s started, process %d", capture_id, plan.interface, child.pid)
-        return LiveCapture(row, child.pid, plan.output.name, plan.duration_s)
+        return LiveCapture(row, child.pid, plan.output_name, plan.duration_s)
 
     def _await_row(self, capture_id: str, child: subprocess.Popen[bytes]) -> CaptureNow | None:
         """Return the capture's first row; None when it says nothing; raises ``Refusal`` when it cannot capture."""

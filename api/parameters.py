@@ -124,8 +124,9 @@ class CaptureStartBody(BaseModel):
     )
     output_file: str | None = Field(
         None,
-        description="File inside the data roots that the frames are written to: pcapng, whatever its name. "
-        "`logs/live_capture.pcapng` when absent.",
+        description="File inside the data roots that the frames are written to: pcapng, whatever its name, and without "
+        "a bound. When absent, `captures/live_capture.pcapng` in the state folder gets the first packets, at most "
+        "`packet_ring_bytes`.",
         min_length=1,
         max_length=4096,
     )

@@ -56,6 +56,15 @@ WHERE capture_id = {capture_id:String} AND c.rtt_count > 0
 GROUP BY bin ORDER BY bin
 """
 
+_INCIDENTS = """
+SELECT type, severity, count() AS incidents
+FROM (
+    SELECT any(a.type) AS type, min(a.severity) AS severity
+    FROM anomalies_now AS a WHERE capture_id = {capture_id:String} GROUP BY incident_id
+)
+GROUP BY type, severity
+"""
+
 _ANOMALIES = """
 SELECT type, intDiv(window_id, {step:UInt32}) AS point, sum(a.folded + 1) AS found, min(a.severity) AS severity
 FROM anomalies_now AS a WHERE capture_id = {capture_id:String}
@@ -129,6 +138,16 @@ class RoundTripRow(BaseModel):
     measured: int
 
 
+class IncidentCount(BaseModel):
+    """How many incidents of a type and severity there are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: AnomalyType
+    severity: Severity
+    incidents: int
+
+
 class AnomalyPointRow(BaseModel):
     """Anomalies of one type in one point."""
 
@@ -186,6 +205,11 @@ def round_trips(store: Store, capture_id: str) -> list[RoundTripRow]:
     """Return the round trips of the conversations that windows keep, by class."""
     rows = store.query(_ROUND_TRIPS, {"capture_id": capture_id, "per_decade": BINS_PER_DECADE})
     return [RoundTripRow.model_validate(row) for row in rows]
+
+
+def incident_counts(store: Store, capture_id: str) -> list[IncidentCount]:
+    """Return how many incidents of each type and severity there are."""
+    return [IncidentCount.model_validate(row) for row in store.query(_INCIDENTS, {"capture_id": capture_id})]
 
 
 def anomaly_points(store: Store, capture_id: str, step: int) -> list[AnomalyPointRow]:

@@ -19,6 +19,13 @@ Answer = dict[str, Any]
 """A JSON object as the API documents it."""
 
 _TIMEOUT_S = 120.0
+
+_HEALTH = httpx.Timeout(10.0, connect=2.0)
+"""Who does not listen is not there; who listens and is slow to say how it is may only be busy."""
+
+PATIENCE_S = 180.0
+"""How long a capture may stand still before that is taken for a fault: the first start of a version compiles code,
+which took more than a minute on a busy machine."""
 _POLL_S = 0.05
 _PAGE = 1000
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - who listens everywhere is asked here
@@ -100,7 +107,7 @@ class RemoteStack:
     def is_up(self) -> bool:
         """Whether a stack answers there and is well."""
         try:
-            return self._client.get("/health", timeout=2.0).status_code == httpx.codes.OK
+            return self._client.get("/health", timeout=_HEALTH).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 
@@ -147,7 +154,7 @@ class RemoteStack:
         found = self._send("GET", f"/api/captures/{capture_id}")
         return dict(found.json()) if found.status_code == httpx.codes.OK else None
 
-    def until_stored(self, capture_id: str, stall_s: float = 60.0) -> Iterator[Answer | None]:
+    def until_stored(self, capture_id: str, stall_s: float = PATIENCE_S) -> Iterator[Answer | None]:
         """Yield where a capture stands until every row of it is in the store, or it has failed.
 
         Raises

@@ -175,7 +175,7 @@ class ReportAnswer(BaseModel):
     protocols: list[ProtocolAnswer] = Field(description="Most bytes first.")
     talkers: list[TalkerAnswer] = Field(description="The addresses with most bytes, most first.")
     round_trips: RoundTripsAnswer
-    incidents_total: Count
+    incidents_total: Count = Field(description="All of them; `incidents` are the worst.")
     incidents: list[ReportIncident] = Field(description="At most 100, the worst first.")
     lanes: list[LaneAnswer]
     verdicts: VerdictsSummaryAnswer

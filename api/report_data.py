@@ -8,7 +8,6 @@ from importlib import metadata
 from pathlib import Path
 
 from api import queries, queries_anomalies, queries_classifications, queries_models, queries_report
-from api.analysis_rows import IncidentRow
 from api.capture_answers import CaptureAnswer, LedgerAnswer
 from api.classification_filters import VerdictFilter
 from api.classification_summary import VerdictsSummaryAnswer
@@ -33,15 +32,12 @@ from api.rows import CaptureNow
 from infra.settings import Settings
 from infra.store import Store
 from schemas.analysis import Explanation
-from schemas.enums import Severity
 
 MAX_INCIDENTS = 100
 """Incidents that a report tells of one by one."""
 
 MAX_HASHED_BYTES = 1 << 30
 """Largest file that the service hashes for a report: two seconds; `spanwatch analyze` hashes any."""
-
-_INCIDENTS_READ = 20_000
 
 
 def report_of(store: Store, settings: Settings, capture: CaptureNow) -> ReportAnswer:
@@ -59,7 +55,7 @@ def report_of(store: Store, settings: Settings, capture: CaptureNow) -> ReportAn
     attacks = queries_report.attack_points(store, capture_id, step)
     verdicts = _verdicts(store, capture_id)
     ledger = LedgerAnswer.of(capture, queries.ledger(store, capture_id))
-    incidents = queries_anomalies.incidents(store, capture_id, AnomalyFilter(), _INCIDENTS_READ, 0)
+    incidents = queries_report.incident_counts(store, capture_id)
     malicious = malicious_flows(attacks)
     findings = findings_of(incidents, malicious, verdicts, ledger, is_truncated=capture.is_truncated)
     return ReportAnswer(
@@ -77,8 +73,8 @@ def report_of(store: Store, settings: Settings, capture: CaptureNow) -> ReportAn
         protocols=protocols_of(queries_report.protocols(store, capture_id)),
         talkers=talkers_of(queries_report.talkers(store, capture_id)),
         round_trips=round_trips_of(queries_report.round_trips(store, capture_id), points),
-        incidents_total=len(incidents),
-        incidents=_worst_incidents(store, capture_id, incidents),
+        incidents_total=sum(row.incidents for row in incidents),
+        incidents=_worst_incidents(store, capture_id),
         lanes=[*anomaly_lanes(queries_report.anomaly_points(store, capture_id, step)), *attack_lanes(attacks)],
         verdicts=verdicts,
         ledger=ledger,
@@ -97,12 +93,9 @@ def _model_version(store: Store, fingerprint: str) -> str | None:
     return model.version if model else None
 
 
-def _worst_incidents(store: Store, capture_id: str, rows: list[IncidentRow]) -> list[ReportIncident]:
+def _worst_incidents(store: Store, capture_id: str) -> list[ReportIncident]:
     """Return the worst incidents with their reasons."""
-    told = sorted(
-        rows, key=lambda row: (row.severity is not Severity.HIGH, -row.windows, row.first_seen_ns, row.message)
-    )
-    told = told[:MAX_INCIDENTS]
+    told = queries_anomalies.incidents(store, capture_id, AnomalyFilter(), MAX_INCIDENTS, 0, worst_first=True)
     reasons = queries_report.explanations(store, capture_id, [row.last_anomaly_id for row in told])
     return [
         ReportIncident.model_validate(

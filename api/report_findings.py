@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from api.analysis_rows import IncidentRow
 from api.capture_answers import LedgerAnswer, is_balanced
 from api.classification_summary import VerdictsSummaryAnswer
+from api.queries_report import IncidentCount
 from api.report_answers import Concern, FindingAnswer, LaneAnswer
 from schemas.classifications import BENIGN_NAME
 from schemas.enums import Severity
@@ -21,7 +20,7 @@ def concern_of(severity: Severity) -> Concern:
 
 
 def findings_of(
-    incidents: Iterable[IncidentRow],
+    incidents: Iterable[IncidentCount],
     malicious: dict[str, int],
     verdicts: VerdictsSummaryAnswer,
     ledger: LedgerAnswer,
@@ -32,8 +31,8 @@ def findings_of(
 
     Parameters
     ----------
-    incidents : iterable of IncidentRow
-        All of the capture.
+    incidents : iterable of IncidentCount
+        Of the whole capture.
     malicious : dict of str to int
         Flows named an attack whose threat score is malicious, by class.
     verdicts, ledger
@@ -50,13 +49,13 @@ def worst_of(findings: Sequence[FindingAnswer]) -> Concern | None:
     return max((one.concern for one in findings), key=lambda concern: concern.rank, default=None)
 
 
-def _incidents(incidents: Iterable[IncidentRow]) -> Iterator[FindingAnswer]:
-    counts = Counter((row.type, row.severity) for row in incidents)
-    for (kind, severity), count in counts.items():
+def _incidents(incidents: Iterable[IncidentCount]) -> Iterator[FindingAnswer]:
+    for row in incidents:
+        name, count = row.type.value, row.incidents
         noun = "incident" if count == 1 else "incidents"
-        sentence = f"{count:,} {noun} of type {words_of(kind.value)}"
+        sentence = f"{count:,} {noun} of type {words_of(name)}"
         yield FindingAnswer(
-            concern=concern_of(severity), kind="incident", name=kind.value, count=count, sentence=sentence
+            concern=concern_of(row.severity), kind="incident", name=name, count=count, sentence=sentence
         )
 
 

@@ -6,8 +6,10 @@ neither the service's memory nor its interpreter, and is not asked to be safe am
 
 from __future__ import annotations
 
-import subprocess
+import asyncio
 import sys
+import threading
+import time
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -25,6 +27,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 CHILD_S = 60.0
 """How long a page may take: thirty times what it does on a quiet machine."""
+
+_LOOK_S = 0.02
 
 
 def page_of(report: ReportAnswer) -> str:
@@ -68,8 +72,8 @@ def _basename(name: str) -> str:
     return "standard input" if name == "-" else name.rpartition("/")[2] or name
 
 
-def page_by_child(report: ReportAnswer, folder: Path, cache: Path) -> str:
-    """Return a report as HTML, made by another process.
+async def page_by_child(report: ReportAnswer, folder: Path, cache: Path) -> str:
+    """Return a report as HTML, made by another process; a cancellation ends it before it goes on.
 
     Parameters
     ----------
@@ -85,15 +89,29 @@ def page_by_child(report: ReportAnswer, folder: Path, cache: Path) -> str:
     SpanwatchError
         It could not be made.
     """
+    given_up = threading.Event()
+    making = asyncio.ensure_future(asyncio.to_thread(_run_child, report, folder, cache, given_up))
+    try:
+        return await asyncio.shield(making)
+    finally:
+        given_up.set()
+        await asyncio.wait((making,))
+
+
+def _run_child(report: ReportAnswer, folder: Path, cache: Path, given_up: threading.Event) -> str:
+    """Have the page made; return what is there of it, nothing when it was given up."""
     given, made, said = folder / "report.json", folder / "report.html", folder / "said"
     given.write_text(report.model_dump_json(), encoding="utf-8")
     process = spawn(
         [sys.executable, "-m", __name__, given, made], output=said, environment={"MPLCONFIGDIR": str(cache)}
     )
+    end_s = time.monotonic() + CHILD_S
     try:
-        status = process.wait(CHILD_S)
-    except subprocess.TimeoutExpired as error:
-        raise Refusal(503, "Service Unavailable", "The page takes too long to make. Try again.") from error
+        while (status := process.poll()) is None:
+            if given_up.wait(_LOOK_S):
+                return ""
+            if time.monotonic() > end_s:
+                raise Refusal(503, "Service Unavailable", "The page takes too long to make. Try again.")
     finally:
         kill_group(process.pid)
         process.wait()

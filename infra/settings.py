@@ -6,41 +6,31 @@ import difflib
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from infra.settings_access import AccessSettings
+from infra.settings_broker import BrokerSettings
 from infra.settings_classify import ClassifySettings
 from infra.settings_console import ConsoleSettings
 from infra.settings_defence import DefenceSettings
 from infra.settings_flows import FlowSettings
 from infra.settings_honeypots import HoneypotSettings
 from infra.settings_live import LiveSettings
+from infra.settings_names import PREFIX, also, sentences
 from infra.settings_notify import NotifySettings
+from infra.settings_paths import ROOT, Folder
 from schemas.errors import SettingsError
 from schemas.thresholds import Thresholds
-from schemas.topics import Topic
-
-PREFIX = "SPANWATCH_"
-"""What the environment name of every setting begins with."""
-
-ROOT = Path(__file__).resolve().parents[1]
-"""The checkout: where the pinned pom and, by default, the broker's jars are."""
 
 SHIPPED_MODEL = ROOT / "models" / "dqn_model_best.pt"
 """The model that comes with the project."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-
-def _also(name: str, *others: str) -> AliasChoices:
-    """Environment names of a setting that another contract names as well, ours first."""
-    return AliasChoices(f"{PREFIX}{name}", *others)
 
 
 class Settings(
@@ -54,6 +44,7 @@ class Settings(
     FlowSettings,
     LiveSettings,
     ConsoleSettings,
+    BrokerSettings,
 ):
     """The settings of one stack; two stacks with different ``state`` and ``ports`` do not meet."""
 
@@ -75,7 +66,7 @@ class Settings(
         description="Store, chdb://PATH (embedded) or http[s]://USER:PASSWORD@HOST:8123/DATABASE; "
         "empty embeds it in the state folder.",
     )
-    state: Path = Field(Path(".local"), description="Folder of everything that is written.")
+    state: Folder = Field(Path(".local"), description="Folder of everything that is written.")
     data_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (Path(),), description="Folders that file parameters may name, separated like PATH."
     )
@@ -83,13 +74,13 @@ class Settings(
         "127.0.0.1",
         min_length=1,
         description="Address the API listens on.",
-        validation_alias=_also("HOST", "RLIDS_API_HOST"),
+        validation_alias=also("HOST", "RLIDS_API_HOST"),
     )
     ports: Annotated[tuple[int, ...], NoDecode] = Field(
         (8000, 5000),
         min_length=1,
         description="Ports the API listens on, separated by commas.",
-        validation_alias=_also("PORTS", "RLIDS_API_PORT"),
+        validation_alias=also("PORTS", "RLIDS_API_PORT"),
     )
     mode: Literal["pcap", "live"] = Field(
         "pcap", description="Where packets come from: pcap (files) or live (an interface)."
@@ -116,31 +107,6 @@ class Settings(
         le=86_400,
         description="A capture that has not reported for so long is taken for dead and ended, seconds.",
     )
-    partitions: int = Field(
-        2, ge=1, le=128, description="Partitions of the packets topic; the most workers that share the load."
-    )
-    topic_prefix: str = Field(
-        "spanwatch-",
-        max_length=64,
-        description="What every topic and consumer group of this stack begins with.",
-    )
-    kafka_port: int = Field(
-        0,
-        ge=0,
-        le=65535,
-        description="Port of our own broker; 0 takes 9092 or else the next free one, and keeps to it.",
-    )
-    kafka_heap_mb: int = Field(512, ge=128, le=65536, description="Java heap of our own broker, MiB.")
-    kafka_home: Path = Field(
-        ROOT / ".local" / "kafka", description="Folder of Kafka's jars, one folder inside per version."
-    )
-    kafka_replication: int = Field(1, ge=1, le=10, description="Replicas of each topic; 3 is usual on a cluster.")
-    packets_max_gb: float = Field(
-        20.0,
-        ge=0,
-        le=1_000_000,
-        description="Most disk the packets topic may take on the broker, GB (10⁹ bytes); 0 sets no bound.",
-    )
     packets_ttl_days: int = Field(7, ge=1, le=3650, description="How long single packets stay in the store, days.")
     windows_ttl_days: int = Field(
         365, ge=1, le=3650, description="How long windows and rollups stay in the store, days."
@@ -156,7 +122,7 @@ class Settings(
     log_level: str = Field(
         "INFO",
         description="Least severe log lines to keep: DEBUG, INFO, WARNING, ERROR or CRITICAL.",
-        validation_alias=_also("LOG_LEVEL", "RLIDS_LOG_LEVEL"),
+        validation_alias=also("LOG_LEVEL", "RLIDS_LOG_LEVEL"),
     )
     log_format: Literal["json", "text"] = Field(
         "json", description="Form of the lines in log files: json (an object a line) or text (for people)."
@@ -164,12 +130,12 @@ class Settings(
     debug: bool = Field(
         False,
         description="Whether everything is logged, as with the log level DEBUG.",
-        validation_alias=_also("DEBUG", "RLIDS_DEBUG"),
+        validation_alias=also("DEBUG", "RLIDS_DEBUG"),
     )
     model_path: Path = Field(
         SHIPPED_MODEL,
         description="Model bundle that names flows; a relative path is looked for here, then in the checkout.",
-        validation_alias=_also("MODEL_PATH", "RLIDS_MODEL_PATH"),
+        validation_alias=also("MODEL_PATH", "RLIDS_MODEL_PATH"),
     )
 
     @field_validator("data_roots", mode="before")
@@ -201,14 +167,6 @@ class Settings(
             raise ValueError("at least one folder is needed")
         return tuple(path.expanduser().resolve() for path in value)
 
-    @field_validator("state", "kafka_home")
-    @classmethod
-    def _resolve_folder(cls, value: Path) -> Path:
-        folder = value.expanduser().resolve()
-        if folder.exists() and not folder.is_dir():
-            raise ValueError("it is not a folder")
-        return folder
-
     @field_validator("model_path")
     @classmethod
     def _find_model(cls, value: Path) -> Path:
@@ -230,14 +188,6 @@ class Settings(
     def _check_clickhouse(cls, value: str) -> str:
         if value and not re.match(r"(chdb|https?)://.", value):
             raise ValueError("write chdb://PATH or http://USER:PASSWORD@HOST:8123/DATABASE")
-        return value
-
-    @field_validator("topic_prefix")
-    @classmethod
-    def _check_prefix(cls, value: str) -> str:
-        # Kafka's legal characters of a topic name, org.apache.kafka.common.internals.Topic.
-        if not re.fullmatch(r"[A-Za-z0-9._-]*", value):
-            raise ValueError("only letters, digits, '.', '_' and '-' may stand in a topic's name")
         return value
 
     @field_validator("log_level")
@@ -304,14 +254,6 @@ class Settings(
         """Allowed lateness, ns."""
         return round(self.lateness_s * 1e9)
 
-    def topic_name(self, topic: Topic) -> str:
-        """Name of a topic on the broker."""
-        return self.topic_prefix + topic.name
-
-    def group_name(self, agent: str) -> str:
-        """Name of an agent's consumer group on the broker."""
-        return self.topic_prefix + agent
-
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings; later ones win: default, ``.env``, environment, ``overrides``.
@@ -332,7 +274,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError(" ".join(_sentences(error))) from None
+        raise SettingsError(" ".join(sentences(error, Settings.model_fields))) from None
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -347,33 +289,6 @@ def environment_of(settings: Settings) -> dict[str, str]:
             value = separators.get(name, ",").join(map(str, value))
         environment[f"{PREFIX}{name.upper()}"] = "" if value is None else str(value)
     return environment
-
-
-def _sentences(error: ValidationError) -> Iterator[str]:
-    by_alias = {
-        alias: name for name, field in Settings.model_fields.items() for alias in environment_names(name, field)
-    }
-    for problem in error.errors():
-        place = str(problem["loc"][0]) if problem["loc"] else ""
-        name = place if place in Settings.model_fields else by_alias.get(place, place)
-        reason = problem["msg"].removeprefix("Value error, ")
-        if not place:  # two settings that contradict each other
-            yield f"The settings contradict each other: {reason}."
-            continue
-        value = without_password(str(problem["input"]))
-        yield f"{PREFIX}{name.upper()} cannot be {value!r}: {reason[:1].lower()}{reason[1:]}."
-
-
-def environment_names(name: str, field: FieldInfo) -> tuple[str, ...]:
-    """Return the environment variables that a setting is read from, ours first."""
-    if isinstance(field.validation_alias, AliasChoices):
-        return tuple(str(choice) for choice in field.validation_alias.choices)
-    return (f"{PREFIX}{name.upper()}",)
-
-
-def without_password(text: str) -> str:
-    """Return a URL, or any text around one, with its password replaced by ``***``."""
-    return re.sub(r"(://[^:@/\s]*):[^@/\s]*@", r"\1:***@", text)
 
 
 def unknown_names(environment: Mapping[str, str]) -> list[str]:

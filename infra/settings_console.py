@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_BUILT = Path(__file__).resolve().parents[1] / "console" / "dist"
+from infra.settings_paths import ROOT
 
 
 class ConsoleSettings(BaseModel):
@@ -14,10 +14,19 @@ class ConsoleSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    console_folder: Path = Field(_BUILT, description="Folder of the built console: what `make console` writes.")
+    console_folder: Path = Field(
+        ROOT / "console" / "dist", description="Folder of the built console: what `make console` writes."
+    )
     upload_max_bytes: int = Field(
         4_000_000_000,
         ge=1_000_000,
         le=1_000_000_000_000,
         description="Largest capture file that may be uploaded, bytes; they are kept in the state folder.",
+    )
+    uploads_ttl_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="How long an uploaded file stays in the state folder, days since it was last uploaded; what was "
+        "computed of it stays.",
     )

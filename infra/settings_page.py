@@ -12,7 +12,9 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from infra.settings import ROOT, Settings, environment_names, without_password
+from infra.settings import Settings
+from infra.settings_names import environment_names, without_password
+from infra.settings_paths import ROOT
 from schemas.thresholds import Thresholds
 
 

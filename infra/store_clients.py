@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +24,16 @@ DATABASE = "spanwatch"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-_CONNECT_TIMEOUT_S = 5
+for _name in ("urllib3.connectionpool", "clickhouse_connect.driver._backend.http_sync"):
+    # What they warn of, they raise as well: whoever catches it tells of it once.
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+_CONNECT_TIMEOUT_S = 4
+"""Of one attempt; the driver makes two."""
+
+_FIRST_ANSWER_TIMEOUT_S = 6
+"""Of a server that is asked for the first time, for its version: one that is silent is told of at the start."""
+
 _ANSWER_TIMEOUT_S = 300
 
 _SESSION: dict[str, str | int] = {
@@ -94,8 +104,8 @@ def _embedded(folder: Path) -> Callable[[str], Client]:
     return connect
 
 
-def _server(dsn: str) -> Callable[[str], Client]:
-    """Return what makes clients of a server."""
+def _server(dsn: str, answer_timeout_s: int) -> Callable[[str], Client]:
+    """Return what makes clients of a server that wait so long for an answer."""
     url = urlsplit(dsn)
     tls = url.scheme == "https"
 
@@ -109,7 +119,7 @@ def _server(dsn: str) -> Callable[[str], Client]:
             database=database,
             settings=_SESSION,
             connect_timeout=_CONNECT_TIMEOUT_S,
-            send_receive_timeout=_ANSWER_TIMEOUT_S,
+            send_receive_timeout=answer_timeout_s,
             autogenerate_session_id=False,
         )
 
@@ -148,11 +158,14 @@ class Clients:
             url = urlsplit(dsn)
             self.place = f"the server {url.hostname}:{url.port or (8443 if scheme == 'https' else 8123)}"
             self.database = url.path.strip("/") or DATABASE
-            self._connect = _server(dsn)
+            self._connect = _server(dsn, _FIRST_ANSWER_TIMEOUT_S)
         else:
             raise _final("SPANWATCH_CLICKHOUSE must be chdb://FOLDER or http(s)://user:password@host:port/database")
         if not _IDENTIFIER.fullmatch(self.database):
             raise _final(f"{self.database!r} is not a database name: letters, digits and _ only")
+        if scheme != "chdb":
+            self._open("default").close()
+            self._connect = _server(dsn, _ANSWER_TIMEOUT_S)
         self._create_database()
 
     def _prepare_folder(self, folder: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
 from schemas.errors import CaptureError
 from streams.octets import Octets
+
+log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 """A segment of the packet ring is closed beyond this size."""
@@ -35,6 +38,8 @@ class OutputFile:
         Made anew when it exists.
     header : bytes
         What it begins with.
+    limit_bytes : int
+        Most bytes that it may have: what comes behind is left out. 0 sets no bound.
 
     Raises
     ------
@@ -42,8 +47,11 @@ class OutputFile:
         It cannot be made.
     """
 
-    def __init__(self, path: Path, header: bytes) -> None:
+    def __init__(self, path: Path, header: bytes, limit_bytes: int = 0) -> None:
         self.path = path
+        self._limit_bytes = limit_bytes
+        self._bytes = len(header)
+        self._is_full = False
         try:
             self._file = FileIO(path, "w")
             self._file.write(header)
@@ -51,8 +59,15 @@ class OutputFile:
             raise CaptureError(f"The output file {path} cannot be written: {error.strerror}.") from error
 
     def write(self, blocks: Octets) -> None:
-        """Append whole blocks; raises ``OSError``."""
+        """Append whole blocks as long as they fit; raises ``OSError``."""
+        if self._is_full:
+            return
+        if self._limit_bytes and self._bytes + len(blocks) > self._limit_bytes:
+            self._is_full = True
+            log.info("%s is full: %d bytes", self.path, self._bytes)
+            return
         write_all(self._file, blocks)
+        self._bytes += len(blocks)
 
     def close(self) -> None:
         """Close the file."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,6 +76,31 @@ def test_help_loads_no_command() -> None:
     code += f"print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+@pytest.mark.parametrize("command", ["up", "api", "migrate"])
+def test_a_clickhouse_that_does_not_answer_is_told_of_before_anything_is_loaded(
+    tmp_path: Path, command: str, is_silent: bool
+) -> None:
+    program = "import atexit, sys; from spanwatch import main; atexit.register(lambda: print(*sys.modules)); main()"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        if not is_silent:
+            taken.close()
+        settings = {"SPANWATCH_CLICKHOUSE": f"http://127.0.0.1:{port}/db", "SPANWATCH_STATE": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", program, command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, **settings},
+        )
+    assert done.returncode == 1
+    assert done.stderr == f"Error: the server 127.0.0.1:{port} does not answer; is ClickHouse running there?\n"
+    assert not {"spanwatch_service", "river"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,19 @@ def test_a_report_needs_a_running_stack() -> None:
     done = CliRunner().invoke(main, ["report"], env={"SPANWATCH_PORTS": "9"})
     assert done.exit_code == 1
     assert "spanwatch up" in done.stderr
+
+
+def test_a_stack_that_does_not_start_says_why(tmp_path: Path) -> None:
+    class Unwell(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(503)
+
+    with HTTPServer(("127.0.0.1", 0), Unwell) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        given = {"SPANWATCH_PORTS": str(other.server_port), "SPANWATCH_STATE": str(tmp_path)}
+        done = CliRunner().invoke(main, ["analyze", "samples/mixed.pcap.gz"], env=given)
+        other.shutdown()
+    told = " ".join(done.stderr.split())
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "The stack did not start: it ended. Error: " in told
+    assert str(other.server_port) in told

@@ -11,15 +11,12 @@ from api.access import Scope, needs
 from api.body import documented_body, json_body
 from api.capture_plan import CapturePlan, check_interface
 from api.errors import ErrorAnswer, FailureAnswer, documented, failure
-from api.files import output_file
+from api.files import default_output, output_file
 from api.live_answers import CaptureStartedAnswer, CaptureStatusAnswer, CaptureStoppedAnswer, start_time
 from api.parameters import CaptureStartBody
 from api.services import Shared
 
 router = APIRouter(prefix="/api/control/capture", tags=["control"])
-
-DEFAULT_OUTPUT = "logs/live_capture.pcapng"
-"""Where frames go when the request does not say, inside the data roots."""
 
 
 @router.get("/status", response_model=CaptureStatusAnswer, responses=documented(), summary="Live capture's status")
@@ -62,7 +59,9 @@ def start_live_capture(
     check_interface(interface)
     plan = CapturePlan(
         interface=interface,
-        output=output_file(body.output_file or DEFAULT_OUTPUT, services.settings),
+        output=output_file(body.output_file, services.settings)
+        if body.output_file
+        else default_output(services.settings),
         duration_s=body.duration,
         filter=body.filter,
         snaplen=body.snaplen,
@@ -73,7 +72,7 @@ def start_live_capture(
         success=True,
         message=f"Live capture started on {interface}",
         interface=interface,
-        output_file=plan.output.name,
+        output_file=plan.output_name,
         start_time=start_time(now),
         duration=int(duration_s) if duration_s is not None and duration_s.is_integer() else duration_s,
         capture_id=now.row.capture_id,

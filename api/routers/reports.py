@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from api import queries
@@ -21,6 +21,9 @@ router = APIRouter(prefix="/api/captures", tags=["captures"])
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What the page may do: show itself."""
+
+_GONE = 499
+"""For the log alone: whoever asked has gone. nginx's number of it."""
 
 
 def _report(services: Services, capture_id: str) -> ReportAnswer:
@@ -54,11 +57,30 @@ def read_report(services: Shared, capture_id: CaptureId) -> ReportAnswer:
     },
     summary="Read a capture's report as a page",
 )
-async def read_report_page(services: Shared, capture_id: CaptureId) -> Response:
+async def read_report_page(services: Shared, request: Request, capture_id: CaptureId) -> Response:
     """Return the report as one self-contained page: it asks for nothing, and may be saved and handed on."""
+    making = asyncio.ensure_future(_page(services, capture_id))
+    leaving = asyncio.ensure_future(_until_gone(request))
+    try:
+        await asyncio.wait((making, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not making.done():
+            leaving.result()
+            return Response(status_code=_GONE)
+        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+        return HTMLResponse(making.result(), headers=headers)
+    finally:
+        making.cancel()
+        leaving.cancel()
+        await asyncio.wait((making, leaving))
+
+
+async def _page(services: Services, capture_id: str) -> str:
     report = await asyncio.to_thread(_report, services, capture_id)
     with tempfile.TemporaryDirectory(prefix="spanwatch-report-") as folder:
         async with services.extractions:
-            page = await asyncio.to_thread(page_by_child, report, Path(folder), services.settings.state / "matplotlib")
-    headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
-    return HTMLResponse(page, headers=headers)
+            return await page_by_child(report, Path(folder), services.settings.state / "matplotlib")
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

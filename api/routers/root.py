@@ -26,7 +26,7 @@ from api.answers import (
 from api.errors import Responses, documented, envelope, iso_now
 from api.predictor import NOT_READY
 from api.services import Services, Shared, is_analyzer_port, shown
-from infra.settings import ROOT
+from infra.settings_paths import ROOT
 from infra.store import Store
 from schemas.errors import StoreError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from api.errors import Refusal
-from api.files import find_capture_file
+from api.files import default_output, find_capture_file
 from infra.settings import Settings
 from tests.api.stack import settings_in
 
@@ -91,3 +91,23 @@ def test_a_file_that_vanishes_has_no_fingerprint(roots: Path) -> None:
     file.path.unlink()
     with pytest.raises(Refusal, match="PCAP file not found"):
         file.fingerprint(10)
+
+
+def test_a_live_capture_that_names_no_file_writes_into_the_state_folder_and_no_more_than_the_ring(roots: Path) -> None:
+    settings = settings_of(roots, packet_ring_bytes=5_000_000)
+    output = default_output(settings)
+    assert output is not None
+    assert output.path == settings.captures_folder / "live_capture.pcapng"
+    assert output.path.parent.is_dir()
+    assert output.limit_bytes == 5_000_000
+    output.path.write_bytes(b"x")
+    assert find_capture_file(output.name, settings).path == output.path
+    (settings.captures_folder / "other.pcapng").write_bytes(b"x")
+    with pytest.raises(Refusal):
+        find_capture_file("captures/other.pcapng", settings)
+
+
+def test_where_no_packets_are_kept_a_live_capture_that_names_no_file_writes_none(roots: Path) -> None:
+    settings = settings_of(roots, packet_ring_bytes=0)
+    assert default_output(settings) is None
+    assert not settings.captures_folder.exists()

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,22 @@ def test_a_certificate_that_cannot_be_used_is_told_in_a_sentence(tmp_path: Path,
         settings_in(tmp_path, tls_key=certificate["tls_key"])
     with pytest.raises(SettingsError, match="authorities"):
         RemoteStack(settings_in(tmp_path, api_ca=certificate["tls_key"]))
+
+
+def test_a_stack_that_is_slow_to_answer_is_up(tmp_path: Path) -> None:
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(3)
+            self.send_response(200)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with RemoteStack(settings_in(tmp_path, ports=str(server.server_port))) as remote:
+            assert remote.is_up()
+        server.shutdown()
+    with RemoteStack(settings_in(tmp_path, ports=str(server.server_port))) as remote:
+        assert not remote.is_up()
 
 
 def test_commands_show_their_key(store: Store, tmp_path: Path) -> None:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser
 from rich.console import Console
@@ -17,6 +20,7 @@ from api.report import report_text
 from api.report_answers import Concern, ReportAnswer
 from api.report_page import page_of
 from api.report_plots import ledger
+from api.services import MAX_EXTRACTIONS
 from infra.store import Store
 from schemas.captures import LedgerRow
 from schemas.enums import Hop
@@ -32,6 +36,7 @@ from tests.api.stack import (
     insert_windows,
     running,
     settings_in,
+    until,
     window_values,
 )
 from tests.integration.browser import CHROMIUM, DESKTOP, PHONE, Theme, chromium, visiting
@@ -235,6 +240,33 @@ def test_a_report_stays_small_however_long_the_capture_was(served: Running, stor
     assert "15 windows a bar" in text_of(report)
 
 
+def test_every_incident_counts_and_the_worst_is_told_of_however_many_there_are(served: Running, store: Store) -> None:
+    capture_id = insert_stored_capture(store)
+    count = 20_003
+    insert_anomalies(
+        store,
+        *(
+            anomaly_values(
+                capture_id,
+                number,
+                incident_id=f"{number:016x}",
+                # The oldest is the worst.
+                severity="medium" if number else "high",
+            )
+            for number in range(count)
+        ),
+    )
+    report = asked(served, capture_id)
+    assert report.incidents_total == count
+    assert report.worst is Concern.HIGH
+    assert [(one.concern, one.count) for one in report.findings if one.kind == "incident"] == [
+        (Concern.HIGH, 1),
+        (Concern.MEDIUM, count - 1),
+    ]
+    assert len(report.incidents) == 100
+    assert [one.incident_id for one in report.incidents[:2]] == [f"{0:016x}", f"{1:016x}"]
+
+
 def test_hostile_names_are_text_on_the_page(html: str) -> None:
     page = Page(html)
     assert "script" not in page.tags
@@ -269,6 +301,30 @@ def test_the_page_is_served_with_a_policy_that_allows_nothing(full: ReportAnswer
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert "3 windows of 10 s" in text_of(full)
     assert "<dd>3 of 10 s</dd>" in answer.text
+
+
+def page_makers() -> list[psutil.Process]:
+    """Return the processes of ours that make pages."""
+    found = []
+    for process in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if "api.report_page" in process.cmdline():
+                found.append(process)
+    return found
+
+
+def test_a_page_that_nobody_waits_for_is_not_made_and_keeps_no_place(full: ReportAnswer, served: Running) -> None:
+    path = f"/api/captures/{full.capture.capture_id}/report.html"
+    port = served.settings.ports[0]
+    for _ in range(MAX_EXTRACTIONS + 1):
+        with socket.create_connection(("127.0.0.1", port)) as asking:
+            asking.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            until(lambda: bool(page_makers()))
+            for process in page_makers():
+                # It does not end by itself.
+                process.suspend()
+        until(lambda: not page_makers())
+    assert served.http.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("form", ["report", "report.html"])

@@ -76,3 +76,12 @@ def test_a_broker_that_is_away_is_a_503_and_another_try_is_not_refused(store: St
     with running(settings_in(tmp_path), store, away) as stack:
         for _ in range(2):
             assert stack.http.post(UPLOAD, content=PCAP).status_code == 503
+
+
+def test_what_an_earlier_service_left_is_removed_at_the_start(store: Store, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    part = settings.uploads_folder / ".part-abc"
+    part.mkdir(parents=True)
+    (part / "file").write_bytes(PCAP)
+    with running(settings, store):
+        until(lambda: not part.exists())

@@ -9,12 +9,11 @@ import pytest
 from infra.settings import (
     SHIPPED_MODEL,
     Settings,
-    environment_names,
     environment_of,
     load_settings,
     unknown_names,
-    without_password,
 )
+from infra.settings_names import environment_names, without_password
 from infra.settings_page import setting_rows, settings_page
 from schemas.errors import SettingsError
 from schemas.topics import PACKETS

@@ -240,10 +240,12 @@ def test_a_capture_is_started_watched_and_stopped(live: Stack, veth: Veth) -> No
 @needs_capture
 def test_a_capture_whose_duration_has_passed_ends_itself(live: Stack, veth: Veth) -> None:
     begun = started(live, veth, duration=2)
-    assert begun["output_file"] == "logs/live_capture.pcapng"
+    assert begun["output_file"] == "captures/live_capture.pcapng"
     until(lambda: not capture_status(live)["running"], 30, live.said)
     until(lambda: (live.remote.capture(begun["capture_id"]) or {}).get("is_complete", False), 30, live.said)
     assert ask(live, "POST /api/control/capture/stop").status_code == 400
+    again = ask(live, 'POST /api/metrics/compute {"pcap_file": "captures/live_capture.pcapng"}')
+    assert (again.status_code, again.json()["packets"]) == (200, live.remote.capture(begun["capture_id"])["packets"])
 
 
 @needs_capture

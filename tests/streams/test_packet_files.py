@@ -42,6 +42,26 @@ def test_a_segment_is_a_capture_of_its_own(tmp_path: Path) -> None:
     ]
 
 
+def test_an_output_file_with_a_bound_keeps_the_first_packets_and_stays_a_capture(tmp_path: Path) -> None:
+    file = OutputFile(tmp_path / "bounded.pcapng", HEADER, 20_000)
+    for number in range(100):
+        file.write(blocks(number))
+    file.close()
+    assert 20_000 - 2 * len(blocks(0)) < file.path.stat().st_size <= 20_000
+    kept = numbers(file.path)
+    assert kept == sorted(kept)
+    assert kept[0] == 0
+    assert len(kept) >= 100
+
+
+def test_an_output_file_without_a_bound_keeps_everything(tmp_path: Path) -> None:
+    file = OutputFile(tmp_path / "all.pcapng", HEADER)
+    for number in range(100):
+        file.write(blocks(number))
+    file.close()
+    assert numbers(file.path) == [n for n in range(100) for _ in range(10)]
+
+
 def test_a_ring_keeps_the_newest_packets_within_its_bound(tmp_path: Path) -> None:
     ring = PacketRing(tmp_path, "c", HEADER, 20_000, 4000)
     for number in range(100):
