@@ -27,7 +27,7 @@ from streams.wire import BatchHeader, decode_packets, decode_table, encode_table
 MESSAGE_FLOWS = 32_768
 """Flow records in one message at most: 15 MB before compression, below what a topic takes."""
 
-HELD_ROWS = 24_576
+HELD_ROWS = 16_384
 """Flow records that are sent at once, when they have not waited for too long: an insert costs 8 ms and 1.5 µs each."""
 
 HELD_LIVE_NS, HELD_FILE_NS = SECOND_NS, 10 * SECOND_NS

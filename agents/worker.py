@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from agents.analysis import add_analysis_agents
 from agents.app import FaustApp, make_app
 from agents.capture import add_capture_agent
@@ -54,8 +56,11 @@ READS: dict[str, tuple[Topic, ...]] = {
 """What each application reads, by consumer group."""
 
 
-MEMORY_LOOK_S = 10.0
+MEMORY_LOOK_S = 30.0
 """Pause between two looks at how much freed memory the process keeps, s."""
+
+IDLE_SHARE = 0.1
+"""Part of a processor below which a process has little to do."""
 
 
 def make_worker(settings: Settings) -> FaustApp:
@@ -84,9 +89,13 @@ def make_storage(settings: Settings, store: Store) -> FaustApp:
 
 
 def _add_memory_look(app: FaustApp) -> None:
-    """Have freed memory given back to the system as long as the application runs."""
+    """Have freed memory given back to the system whenever the process has had little to do for a while."""
+    worked_s = time.process_time()
 
     async def look() -> None:
-        await app.loop.run_in_executor(None, return_memory)
+        nonlocal worked_s
+        before_s, worked_s = worked_s, time.process_time()
+        if worked_s - before_s < IDLE_SHARE * MEMORY_LOOK_S:
+            await app.loop.run_in_executor(None, return_memory)
 
     app.timer(MEMORY_LOOK_S)(look)

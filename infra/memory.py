@@ -55,8 +55,7 @@ def freeze_start() -> None:
     """Keep what the start has made out of later garbage collections; call when the process is ready for its work.
 
     Some hundred thousand objects of modules live as long as the process. Each full collection looks at all of them
-    again, while a worker's threads wait: a tenth of its time, when windows make new objects quickly
-    (``gc.freeze`` in Python's library reference).
+    again while every thread waits (``gc.freeze`` in Python's library reference).
     """
     gc.collect()
     gc.freeze()
@@ -66,7 +65,8 @@ def return_memory(kept_bytes: int = FREE_BYTES) -> int:
     """Give the system back what malloc keeps of freed memory, when that is much.
 
     A large capture leaves some 600 MB behind, in pieces between what is still in use, that malloc never returns by
-    itself (malloc_trim(3)).
+    itself (malloc_trim(3)). What comes next has to be given it anew, which costs more than it saves while there is
+    work.
 
     Parameters
     ----------

@@ -79,11 +79,10 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a process group of its own that gets ``death_signal`` when this process ends in any way.
+    """Start a child in a session of its own that gets ``death_signal`` when this process ends in any way.
 
-    Its own group keeps a terminal's Ctrl-C from it, so that the order of stopping is ours. It stays in our session:
-    Linux shares processor time out among sessions first (autogroups, sched(7)), and what is nice in one of them would
-    be nice to nobody in another. A program with set-user-ID or file capabilities loses the death signal (prctl(2)).
+    Its own session keeps a terminal's Ctrl-C from it, so that the order of stopping is ours. A program with
+    set-user-ID or file capabilities loses the death signal (prctl(2)).
 
     Parameters
     ----------
@@ -126,7 +125,7 @@ def spawn(
                 stdout=stream,
                 stderr=said or (subprocess.STDOUT if stream else None),
                 env={**os.environ, **(environment or {})},
-                process_group=0,
+                start_new_session=True,
             )
 
     return _spawner.run(start)
