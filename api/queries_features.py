@@ -107,10 +107,10 @@ def look_backs(store: Store, event_ids: Sequence[int]) -> dict[int, LookBack]:
     if not asked:
         return {}
     values = _values(asked)
-    # Asked first: whatever is stored meanwhile, what was settled then is in what is read now.
-    settled_ns = settled_until(store, _newest(asked))
     with ThreadPoolExecutor(2) as beside:
         told = beside.submit(_honeypot_lines, store, asked, values)
+        # Asked before anything it is about: whatever is stored meanwhile, what was settled then is in what is read now.
+        settled_ns = settled_until(store, _newest(asked))
         packets = beside.submit(store.query_arrow, PACKETS, values) if len(asked) == 1 else None
         place, raising = raised(threat_anomalies(store, _captures(asked), _NEAR, values), _captures(asked))
         values |= raising
