@@ -16,12 +16,20 @@ from agents.app import AppThread, FaustApp, Received, Stream, add_agent, make_ap
 from infra.groups import ClusterView, Group
 from infra.kafka import flush, producer, send
 from infra.settings import Settings
-from infra.topics import topic_partitions
+from infra.topics import create_topics, topic_partitions
 from schemas.errors import BrokerError
 from schemas.topics import WINDOWS
 
 AGAIN_S = 60.0
 """How long an application may take to have its partitions again, on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def topics(broker: Settings) -> Settings:
+    """Settings with topics of their own: what is sent here is no message of ours."""
+    settings = broker.model_copy(update={"topic_prefix": "applications-"})
+    create_topics(settings)
+    return settings
 
 
 class Applications:
@@ -126,9 +134,9 @@ async def hang(*_: Any) -> None:
 
 
 def test_a_join_that_kafka_refuses_does_not_leave_an_application_outside_its_group(
-    broker: Settings, monkeypatch: pytest.MonkeyPatch
+    topics: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running(broker, "refused") as applications:
+    with running(topics, "refused") as applications:
         once(monkeypatch, CoordinatorGroupRebalance, "perform_group_join", refuse)
         applications.rejoin()
         until(lambda: len(applications.made) == 2)
@@ -136,21 +144,21 @@ def test_a_join_that_kafka_refuses_does_not_leave_an_application_outside_its_gro
 
 
 def test_a_coordination_that_ends_does_not_leave_an_application_outside_its_group(
-    broker: Settings, monkeypatch: pytest.MonkeyPatch
+    topics: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def end(*_: Any) -> NoReturn:
         await asyncio.sleep(1.0)
         raise AssertionError("an assignment that cannot be")
 
-    with running(broker, "ended") as applications:
+    with running(topics, "ended") as applications:
         once(monkeypatch, GroupCoordinator, "_on_join_complete", end)
         applications.rejoin()
         until(lambda: len(applications.made) == 2)
         until(applications.has_all)
 
 
-def test_a_join_that_nobody_answers_is_given_up(broker: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(broker, "unanswered") as applications:
+def test_a_join_that_nobody_answers_is_given_up(topics: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(topics, "unanswered") as applications:
         monkeypatch.setattr(agents.membership, "STUCK_S", 3.0)
         once(monkeypatch, CoordinatorGroupRebalance, "perform_group_join", hang)
         applications.rejoin()
@@ -159,20 +167,20 @@ def test_a_join_that_nobody_answers_is_given_up(broker: Settings, monkeypatch: p
         until(applications.has_all)
 
 
-def test_an_agent_that_has_lost_kafka_ends_its_application_which_hears_the_message_again(broker: Settings) -> None:
-    with running(broker, "lost") as applications:
+def test_an_agent_that_has_lost_kafka_ends_its_application_which_hears_the_message_again(topics: Settings) -> None:
+    with running(topics, "lost") as applications:
         applications.failure = BrokerError("Kafka did not take a message: what the test wants")
-        sink = producer(broker)
-        send(sink, broker.topic_name(WINDOWS), b"again", partition=0)
+        sink = producer(topics)
+        send(sink, topics.topic_name(WINDOWS), b"again", partition=0)
         flush(sink)
         until(lambda: len(applications.made) == 2)
         until(lambda: b"again" in applications.heard)
 
 
 def test_an_application_that_does_not_stop_leaves_no_member_behind(
-    broker: Settings, monkeypatch: pytest.MonkeyPatch
+    topics: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running(broker, "unstoppable") as applications:
+    with running(topics, "unstoppable") as applications:
         once(monkeypatch, aiokafka.AIOKafkaConsumer, "stop", hang)
         applications.crash()
         until(lambda: len(applications.made) == 2)
