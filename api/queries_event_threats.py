@@ -27,8 +27,9 @@ MAX_RECORDS = 1 << 13
 
 _RECORDS = f"""
 SELECT {RECORD_COLUMNS} FROM packet_verdicts
+PREWHERE <wanted>
 WHERE capture_id = {{captures:String}} AND end_ns >= {{from_ns:Int64}} AND end_ns <= {{to_ns:Int64}} + {REACH_NS}
-  AND start_ns <= {{to_ns:Int64}} AND (<threat>) AND <wanted>
+  AND start_ns <= {{to_ns:Int64}} AND (<threat>)
 ORDER BY end_ns DESC LIMIT {{limit:UInt32}}
 SETTINGS read_in_order_use_buffering = 0
 """  # noqa: S608 - our own text

@@ -90,7 +90,7 @@ COLUMNS = f"""event_id, capture_id, ts_ns, frame, {address_text("packet_logs.src
 _PACKETS = """
 SELECT <columns> FROM packet_logs
 WHERE <of_captures> AND ts_ns >= {from_ns:Int64} AND ts_ns < {to_ns:Int64} AND ts_ns <= {last_ns:Int64}
-  AND (ts_ns, event_id) < ({last_ns:Int64}, {last_id:UInt64}) AND <wanted>
+  AND (ts_ns < {last_ns:Int64} OR event_id < {last_id:UInt64}) AND <wanted>
 ORDER BY ts_ns DESC, event_id DESC LIMIT {limit:UInt32}
 SETTINGS read_in_order_use_buffering = 0
 """
