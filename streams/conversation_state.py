@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from streams.arrays import enlarged
 from streams.conversation_table import (
     CLOCK,
     FREE,
     HISTORY_WORDS,
     KEY_WORDS,
+    RETIRED,
     SWEEP_AT,
     TOP,
     Results,
     State,
     rebuild_table,
 )
-from streams.tcp_state import FLOW, HANDSHAKE, POOL_FREE, POOL_USED
+from streams.tcp_state import FLOW, HANDSHAKE, POOL_FREE, POOL_TOP, POOL_USED
 
 _LONG_AGO_NS = -(1 << 62)
 _FIRST_SLOTS = 256
@@ -54,13 +53,6 @@ def blank_state(slots: int = _FIRST_SLOTS, rows: int = _FIRST_SLOTS) -> State:
     )
 
 
-def _enlarged(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """Return a longer copy, zeroed behind the old end."""
-    copy = np.zeros((length, *array.shape[1:]), array.dtype)
-    copy[: len(array)] = array
-    return copy
-
-
 def _power_of_two(at_least: int) -> int:
     return 1 << max(at_least - 1, 1).bit_length()
 
@@ -70,22 +62,24 @@ def grow_state(state: State, packets: int) -> State:
 
     Arrays double, so that growing costs a constant per conversation over time.
     """
-    slots = int(state.counters[TOP] - state.counters[FREE]) + packets
+    used, free, retired = (int(state.counters[of]) for of in (TOP, FREE, RETIRED))
+    slots = used - free + packets
     if slots > len(state.free):
         slots = _power_of_two(slots)
         state = state._replace(
-            keys=_enlarged(state.keys, slots),
-            flows=_enlarged(state.flows, 2 * slots),
-            handshakes=_enlarged(state.handshakes, slots),
+            keys=enlarged(state.keys, used, slots),
+            flows=enlarged(state.flows, 2 * used, 2 * slots),
+            handshakes=enlarged(state.handshakes, used, slots),
             table=np.zeros(2 * slots, np.uint64),
-            free=_enlarged(state.free, slots),
-            retired=_enlarged(state.retired, slots),
-            histories=_enlarged(state.histories, slots),
+            free=enlarged(state.free, free, slots),
+            retired=enlarged(state.retired, retired, slots),
+            histories=enlarged(state.histories, used, slots),
         )
         rebuild_table(state)
     rows = int(state.pool[POOL_USED]) + packets
     if rows > len(state.segments):
-        state = state._replace(segments=_enlarged(state.segments, _power_of_two(rows)))
+        segments = enlarged(state.segments, int(state.pool[POOL_TOP]), _power_of_two(rows))
+        state = state._replace(segments=segments)
     return state
 
 

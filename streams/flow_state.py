@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.enums import FlowEnd, FlowMode
-from streams.arrays import UInt8s, UInt16s, UInt32s, UInt64s
+from streams.arrays import UInt8s, UInt16s, UInt32s, UInt64s, enlarged
 from streams.tcp_state import Records, Words
 
 CORRECTED, COMPATIBLE, COMPATIBLE_2020 = (list(FlowMode).index(mode) for mode in FlowMode)
@@ -219,21 +219,15 @@ def blank_state(slots: int = 256) -> State:
     )
 
 
-def _enlarged(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """Return a longer copy, zeroed behind the old end."""
-    copy = np.zeros((length, *array.shape[1:]), array.dtype)
-    copy[: len(array)] = array
-    return copy
-
-
 def grown_state(state: State, flows: int) -> State:
     """Return the state with room for so many flows, its table empty if it had to grow; arrays double."""
     if flows <= len(state.free):
         return state
     slots = 1 << (flows - 1).bit_length()
+    used, free = int(state.counters[TOP]), int(state.counters[FREE])
     return state._replace(
-        keys=_enlarged(state.keys, slots),
-        flows=_enlarged(state.flows, slots),
+        keys=enlarged(state.keys, used, slots),
+        flows=enlarged(state.flows, used, slots),
         table=np.zeros(2 * slots, np.uint64),
-        free=_enlarged(state.free, slots),
+        free=enlarged(state.free, free, slots),
     )
