@@ -6,6 +6,7 @@ tshark itself and not pyshark: pyshark starts the same tshark, turns its XML int
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ from pathlib import Path
 from pydantic import BaseModel, Field, JsonValue
 
 from api.answers import example
+from api.children import run_child
 from api.errors import Refusal
-from api.evidence import Evidence, run_bounded
+from api.evidence import Evidence, reading_packets
 from schemas.errors import MissingProgramError
 
 TSHARK_S = 30.0
@@ -83,7 +85,7 @@ class DissectionAnswer(BaseModel):
     packets: list[PacketAnswer]
 
 
-def dissect(evidence: Evidence, first: int, limit: int, *, with_layers: bool) -> list[PacketAnswer]:
+async def dissect(evidence: Evidence, first: int, limit: int, *, with_layers: bool) -> list[PacketAnswer]:
     """Return packets of an extract as tshark reads them.
 
     Parameters
@@ -102,13 +104,21 @@ def dissect(evidence: Evidence, first: int, limit: int, *, with_layers: bool) ->
     """
     last = first + limit - 1
     wanted = ["-c", str(last), "-Y", f"frame.number >= {first}"]
-    lines = _tshark(evidence, [*wanted, "-t", "e", "-T", "tabs", "-o", f"gui.column.format:{_COLUMNS}"], "lines")
-    packets = [_packet(line) for line in lines.splitlines() if line.strip()]
+    lines = await _tshark(evidence, [*wanted, "-t", "e", "-T", "tabs", "-o", f"gui.column.format:{_COLUMNS}"], "lines")
+    packets = await asyncio.to_thread(_packets, lines)
     if not with_layers or not packets:
         return packets
-    trees = json.loads(_tshark(evidence, [*wanted, "-T", "json", "--no-duplicate-keys"], "trees"))
-    layers = [tree["_source"]["layers"] for tree in trees]
+    trees = await _tshark(evidence, [*wanted, "-T", "json", "--no-duplicate-keys"], "trees")
+    layers = await asyncio.to_thread(_layers, trees)
     return [packet.model_copy(update={"layers": tree}) for packet, tree in zip(packets, layers, strict=True)]
+
+
+def _packets(lines: Path) -> list[PacketAnswer]:
+    return [_packet(line) for line in lines.read_text(errors="replace").splitlines() if line.strip()]
+
+
+def _layers(trees: Path) -> list[dict[str, JsonValue]]:
+    return [tree["_source"]["layers"] for tree in json.loads(trees.read_text(errors="replace"))]
 
 
 def _packet(line: str) -> PacketAnswer:
@@ -127,15 +137,15 @@ def _packet(line: str) -> PacketAnswer:
     )
 
 
-def _tshark(evidence: Evidence, arguments: Sequence[str], name: str) -> str:
-    """Run tshark over an extract, without names looked up and without anybody's preferences."""
+async def _tshark(evidence: Evidence, arguments: Sequence[str], name: str) -> Path:
+    """Run tshark over an extract, without names looked up and without anybody's preferences; return what it wrote."""
     folder = evidence.path.parent / name
     folder.mkdir()
     (folder / "home").mkdir()
     environment = {"WIRESHARK_CONFIG_DIR": str(folder / "home"), "HOME": str(folder / "home")}
     command: list[str | Path] = ["tshark", "-n", "-r", evidence.path, *arguments]
     try:
-        output = run_bounded(command, folder, TSHARK_S, environment=environment, memory_bytes=MEMORY_BYTES)
+        with reading_packets():
+            return await run_child(command, folder, TSHARK_S, environment=environment, memory_bytes=MEMORY_BYTES)
     except MissingProgramError as error:
         raise Refusal(503, "Service Unavailable", "tshark is not installed on this machine.") from error
-    return output.read_text(errors="replace")

@@ -1,31 +1,29 @@
 """The packets behind an anomaly: where they lie, and a child process that takes them out.
 
-The API computes nothing: the extraction is a program of its own (``streams.extract``), started with a list of
-arguments; it ends with us, after a time, and with a bounded file.
+The API computes nothing: the extraction is a program of its own (``streams.extract``), with a bounded file.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import resource
-import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
 from api.analysis_rows import AnomalyRow
+from api.children import run_child
 from api.errors import Refusal
 from api.files import find_capture_file
 from api.filters import NS_PER_S
 from api.rows import CaptureNow
-from infra.processes import kill_group, spawn
 from infra.settings import Settings
 from schemas.enums import AnomalyType
+from schemas.errors import ChildError
 from schemas.evidence import Ends, Extracted, Selection
 from schemas.packets import NO_PROTOCOL
 
@@ -137,7 +135,7 @@ async def extracted(files: Sequence[Path], wanted: Selection, at_once: asyncio.S
     wanted : Selection
         Which packets.
     at_once : asyncio.Semaphore
-        How many extractions may run side by side.
+        How many may be open side by side.
 
     Raises
     ------
@@ -149,57 +147,19 @@ async def extracted(files: Sequence[Path], wanted: Selection, at_once: asyncio.S
         output = folder / "evidence.pcapng"
         command: list[str | Path] = [sys.executable, "-m", "streams.extract", wanted.model_dump_json(), output, *files]
         async with at_once:
-            said = await asyncio.to_thread(run_bounded, command, folder, EXTRACT_S)
-        result = Extracted.model_validate_json(said.read_text())
-        for sentence in result.segments_unreadable:
-            log.warning("a segment of the packet ring cannot be read: %s", sentence)
-        yield Evidence(output, result)
+            with reading_packets():
+                said = await run_child(command, folder, EXTRACT_S)
+            result = Extracted.model_validate_json(said.read_text())
+            for sentence in result.segments_unreadable:
+                log.warning("a segment of the packet ring cannot be read: %s", sentence)
+            yield Evidence(output, result)
 
 
-def run_bounded(
-    command: Sequence[str | Path],
-    folder: Path,
-    limit_s: float,
-    *,
-    environment: Mapping[str, str] | None = None,
-    memory_bytes: int | None = None,
-) -> Path:
-    """Run a program to its end; return the file with what it wrote on standard output.
-
-    Parameters
-    ----------
-    command : sequence of str or Path
-        Program and arguments; no shell sees them.
-    folder : Path
-        Where its output goes.
-    limit_s : float
-        How long it may take.
-    environment : mapping or None
-        Variables added to our own.
-    memory_bytes : int or None
-        Address space it may have.
-
-    Raises
-    ------
-    MissingProgramError
-        There is no such program.
-    Refusal
-        410 when it failed, 503 when it took too long.
-    """
-    output, errors = folder / "output", folder / "errors"
-    process = spawn(command, output=output, errors=errors, environment=environment)
+@contextmanager
+def reading_packets() -> Iterator[None]:
+    """Answer 410 when a child that reads packets fails: they are damaged, or have gone meanwhile."""
     try:
-        if memory_bytes is not None:
-            # A process that has ended already needs no limit.
-            with suppress(ProcessLookupError):
-                resource.prlimit(process.pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-        status = process.wait(limit_s)
-    except subprocess.TimeoutExpired as error:
-        raise Refusal(503, "Service Unavailable", f"This took longer than {limit_s:.0f} s. Try again.") from error
-    finally:
-        kill_group(process.pid)
-        process.wait()
-    if status:
-        log.warning("%s failed (%d): %s", Path(command[0]).name, status, errors.read_text(errors="replace").strip())
-        raise _gone("The packets of this capture cannot be read any more.")
-    return output
+        yield
+    except ChildError as error:
+        log.warning("%s", error)
+        raise _gone("The packets of this capture cannot be read any more.") from error

@@ -8,27 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
-import time
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.errors import Refusal
+from api.children import run_child
 from api.report_answers import ReportAnswer
 from api.report_findings import words_of
 from api.report_plots import plots_of
 from api.report_words import bits, duration, full_moment, moment, size
-from infra.processes import kill_group, spawn
-from schemas.errors import SpanwatchError
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 CHILD_S = 60.0
 """How long a page may take: thirty times what it does on a quiet machine."""
-
-_LOOK_S = 0.02
 
 
 def page_of(report: ReportAnswer) -> str:
@@ -73,7 +67,7 @@ def _basename(name: str) -> str:
 
 
 async def page_by_child(report: ReportAnswer, folder: Path, cache: Path) -> str:
-    """Return a report as HTML, made by another process; a cancellation ends it before it goes on.
+    """Return a report as HTML, made by another process.
 
     Parameters
     ----------
@@ -86,38 +80,14 @@ async def page_by_child(report: ReportAnswer, folder: Path, cache: Path) -> str:
     ------
     Refusal
         503 when it takes too long.
-    SpanwatchError
+    ChildError
         It could not be made.
     """
-    given_up = threading.Event()
-    making = asyncio.ensure_future(asyncio.to_thread(_run_child, report, folder, cache, given_up))
-    try:
-        return await asyncio.shield(making)
-    finally:
-        given_up.set()
-        await asyncio.wait((making,))
-
-
-def _run_child(report: ReportAnswer, folder: Path, cache: Path, given_up: threading.Event) -> str:
-    """Have the page made; return what is there of it, nothing when it was given up."""
-    given, made, said = folder / "report.json", folder / "report.html", folder / "said"
-    given.write_text(report.model_dump_json(), encoding="utf-8")
-    process = spawn(
-        [sys.executable, "-m", __name__, given, made], output=said, environment={"MPLCONFIGDIR": str(cache)}
-    )
-    end_s = time.monotonic() + CHILD_S
-    try:
-        while (status := process.poll()) is None:
-            if given_up.wait(_LOOK_S):
-                return ""
-            if time.monotonic() > end_s:
-                raise Refusal(503, "Service Unavailable", "The page takes too long to make. Try again.")
-    finally:
-        kill_group(process.pid)
-        process.wait()
-    if status:
-        raise SpanwatchError(f"A report's page could not be made: {said.read_text(errors='replace')[-2000:]}")
-    return made.read_text(encoding="utf-8")
+    given, made = folder / "report.json", folder / "report.html"
+    await asyncio.to_thread(given.write_text, report.model_dump_json(), encoding="utf-8")
+    command: list[str | Path] = [sys.executable, "-m", __name__, given, made]
+    await run_child(command, folder, CHILD_S, environment={"MPLCONFIGDIR": str(cache)})
+    return await asyncio.to_thread(made.read_text, encoding="utf-8")
 
 
 def main(given: str, made: str) -> None:

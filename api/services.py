@@ -32,7 +32,7 @@ ANALYZER_PORT = 5000
 
 
 MAX_EXTRACTIONS = 2
-"""Extractions of evidence side by side; each reads a capture file from its beginning."""
+"""Children that requests wait for side by side; an extraction reads a capture file from its beginning."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Services:
     figures : TrafficFigures
         What there is of threats.
     extractions : asyncio.Semaphore
-        How many extractions of evidence may run side by side.
+        How many requests may have children at work side by side.
     backups : threading.Lock
         Held while a backup is made: there is one at a time.
     started_s : float

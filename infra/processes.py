@@ -154,13 +154,18 @@ def stop_process(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
             is_clean = True
         except subprocess.TimeoutExpired:
             log.warning("process %d did not stop within %.1f s and is killed", process.pid, timeout_s)
+    kill_process(process)
+    return is_clean
+
+
+def kill_process(process: subprocess.Popen[bytes]) -> None:
+    """End a child of ``spawn`` and what is left of its group at once."""
     kill_group(process.pid)
     try:
         process.wait(KILL_WAIT_S)
     except subprocess.TimeoutExpired:
         # It has been killed, whenever the kernel gets round to it; the others that are to stop must not wait for that.
         log.warning("process %d is still there %.1f s after it was killed", process.pid, KILL_WAIT_S)
-    return is_clean
 
 
 def started_s(pid: int) -> float | None:

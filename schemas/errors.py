@@ -23,6 +23,7 @@
     ├── FirewallError           the firewall refuses or does not answer
     │   └── FirewallPermissionError
     ├── AddressRefusedError     an address that is none, or that is never blocked
+    ├── ChildError              a program that does some work for us has failed
     └── MissingProgramError     a program the machine lacks, with how to install it
 """
 
@@ -131,6 +132,10 @@ class FirewallPermissionError(FirewallError):
 
 class AddressRefusedError(SpanwatchError):
     """What was to be blocked is no address, or one that is never blocked."""
+
+
+class ChildError(SpanwatchError):
+    """A program that does some work for us has failed."""
 
 
 class MissingProgramError(SpanwatchError):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api import queries, queries_anomalies
 from api.analysis_rows import AnomalyRow
+from api.children import while_asked_for
 from api.dissection import MAX_LINES, MAX_TREES, DissectionAnswer, dissect
 from api.errors import Refusal, documented
 from api.evidence import capture_files, extracted, selection_of
@@ -74,11 +75,15 @@ Asked = Annotated[Wanted, Depends(_wanted)]
     },
     summary="Download an anomaly's packets",
 )
-async def read_pcap(services: Shared, wanted: Asked) -> Response:
+async def read_pcap(services: Shared, request: Request, wanted: Asked) -> Response:
     """Return the packets of an anomaly: of its window and margin, between its hosts, as a pcapng file.
 
     From the file that was captured, or from the packet ring of a live capture as long as they are in it.
     """
+    return await while_asked_for(request, _pcap(services, wanted))
+
+
+async def _pcap(services: Services, wanted: Wanted) -> Response:
     async with extracted(wanted.files, wanted.selection, services.extractions) as evidence:
         content = await asyncio.to_thread(evidence.path.read_bytes)
         headers = {
@@ -99,15 +104,22 @@ async def read_pcap(services: Shared, wanted: Asked) -> Response:
 )
 async def read_dissection(
     services: Shared,
+    request: Request,
     wanted: Asked,
     limit: Annotated[int, Query(ge=1, le=MAX_LINES, description="Most packets to return.")] = 100,
     first: Annotated[int, Query(ge=1, le=MAX_PACKETS, description="Number of the first one, from 1.")] = 1,
     layers: Annotated[bool, Query(description=f"Every field as well; {MAX_TREES} packets at most.")] = False,
 ) -> DissectionAnswer:
     """Return the packets of an anomaly as tshark reads them: a line each, and every field when asked for."""
+    most = min(limit, MAX_TREES) if layers else limit
+    return await while_asked_for(request, _dissection(services, wanted, first, most, with_layers=layers))
+
+
+async def _dissection(
+    services: Services, wanted: Wanted, first: int, limit: int, *, with_layers: bool
+) -> DissectionAnswer:
     async with extracted(wanted.files, wanted.selection, services.extractions) as evidence:
-        most = min(limit, MAX_TREES) if layers else limit
-        packets = await asyncio.to_thread(dissect, evidence, first, most, with_layers=layers)
+        packets = await dissect(evidence, first, limit, with_layers=with_layers)
     return DissectionAnswer(
         anomaly_id=wanted.row.anomaly_id,
         capture_id=wanted.row.capture_id,

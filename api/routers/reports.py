@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from api import queries
+from api.children import while_asked_for
 from api.errors import Refusal, documented
 from api.parameters import CaptureId
 from api.report_answers import ReportAnswer
@@ -21,9 +22,6 @@ router = APIRouter(prefix="/api/captures", tags=["captures"])
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What the page may do: show itself."""
-
-_GONE = 499
-"""For the log alone: whoever asked has gone. nginx's number of it."""
 
 
 def _report(services: Services, capture_id: str) -> ReportAnswer:
@@ -59,19 +57,8 @@ def read_report(services: Shared, capture_id: CaptureId) -> ReportAnswer:
 )
 async def read_report_page(services: Shared, request: Request, capture_id: CaptureId) -> Response:
     """Return the report as one self-contained page: it asks for nothing, and may be saved and handed on."""
-    making = asyncio.ensure_future(_page(services, capture_id))
-    leaving = asyncio.ensure_future(_until_gone(request))
-    try:
-        await asyncio.wait((making, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not making.done():
-            leaving.result()
-            return Response(status_code=_GONE)
-        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
-        return HTMLResponse(making.result(), headers=headers)
-    finally:
-        making.cancel()
-        leaving.cancel()
-        await asyncio.wait((making, leaving))
+    page = await while_asked_for(request, _page(services, capture_id))
+    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"})
 
 
 async def _page(services: Services, capture_id: str) -> str:
@@ -79,8 +66,3 @@ async def _page(services: Services, capture_id: str) -> str:
     with tempfile.TemporaryDirectory(prefix="spanwatch-report-") as folder:
         async with services.extractions:
             return await page_by_child(report, Path(folder), services.settings.state / "matplotlib")
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -2,13 +2,10 @@ from __future__ import annotations
 
 import io
 import json
-import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import Browser
 from rich.console import Console
@@ -24,6 +21,7 @@ from api.services import MAX_EXTRACTIONS
 from infra.store import Store
 from schemas.captures import LedgerRow
 from schemas.enums import Hop
+from tests.api.askers import asking, children
 from tests.api.classifications import insert_verdicts, verdict_values
 from tests.api.feed import anomaly_values, insert_anomalies
 from tests.api.stack import (
@@ -303,27 +301,12 @@ def test_the_page_is_served_with_a_policy_that_allows_nothing(full: ReportAnswer
     assert "<dd>3 of 10 s</dd>" in answer.text
 
 
-def page_makers() -> list[psutil.Process]:
-    """Return the processes of ours that make pages."""
-    found = []
-    for process in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess):
-            if "api.report_page" in process.cmdline():
-                found.append(process)
-    return found
-
-
 def test_a_page_that_nobody_waits_for_is_not_made_and_keeps_no_place(full: ReportAnswer, served: Running) -> None:
     path = f"/api/captures/{full.capture.capture_id}/report.html"
-    port = served.settings.ports[0]
     for _ in range(MAX_EXTRACTIONS + 1):
-        with socket.create_connection(("127.0.0.1", port)) as asking:
-            asking.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-            until(lambda: bool(page_makers()))
-            for process in page_makers():
-                # It does not end by itself.
-                process.suspend()
-        until(lambda: not page_makers())
+        with asking(served, path, "api.report_page"):
+            pass
+        until(lambda: not children("api.report_page"))
     assert served.http.get(path).status_code == 200
 
 

@@ -4,16 +4,21 @@ import gzip
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.files import NamedFile
+from api.serve import SHUTDOWN_S
+from api.services import MAX_EXTRACTIONS
 from infra.store import Store
+from tests.api.askers import asking, children
 from tests.api.feed import anomaly_values, insert_anomalies
-from tests.api.stack import Running, S, capture_row, insert_captures, running, settings_in
+from tests.api.stack import Running, S, capture_row, insert_captures, running, settings_in, until
 from tests.tshark import is_tshark_missing
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "mixed.pcap.gz"
@@ -148,6 +153,36 @@ def test_a_segment_of_the_ring_that_cannot_be_read_is_told_and_logged(
     assert sentence in caplog.text
     headers = stack.http.get(f"/api/anomalies/{SCAN_ID}/pcap").headers
     assert (headers["x-segments-gone"], headers["x-segments-unreadable"]) == ("0", "1")
+
+
+@needs_tshark
+@pytest.mark.parametrize(
+    ("what", "program"), [("pcap", "streams.extract"), ("dissect", "streams.extract"), ("dissect", "tshark")]
+)
+def test_packets_that_nobody_waits_for_are_not_taken_out_and_keep_no_place(
+    stack: Running, store: Store, file: Path, what: str, program: str
+) -> None:
+    insert_capture(store, file)
+    insert_anomaly(store, file)
+    path = f"/api/anomalies/{SCAN_ID}/{what}"
+    for _ in range(MAX_EXTRACTIONS + 1):
+        with asking(stack, path, program):
+            pass
+        until(lambda: not children(program), timeout_s=10)
+    assert stack.http.get(path).status_code == 200
+
+
+def test_a_service_that_stops_does_not_wait_for_packets_to_be_taken_out(
+    store: Store, file: Path, tmp_path: Path
+) -> None:
+    insert_capture(store, file)
+    insert_anomaly(store, file)
+    with ExitStack() as asker:
+        with running(settings_in(tmp_path), store) as stack:
+            asker.enter_context(asking(stack, f"/api/anomalies/{SCAN_ID}/pcap", "streams.extract"))
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < SHUTDOWN_S + 5
+        assert not children("streams.extract")
 
 
 @pytest.mark.parametrize("layout", ["changed", "deleted", "outside", "pipe", "nobody"])
