@@ -66,6 +66,7 @@ from api.telemetry_models import ModelCollector
 from api.telemetry_traffic import TrafficCollector
 from api.traffic_figures import TrafficFigures
 from api.uploads import tidied
+from infra.backup_places import place_of
 from infra.memory import freeze_start
 from infra.model_topic import SendModels
 from infra.settings import Settings, load_settings
@@ -249,7 +250,8 @@ def _lifespan(
 
 
 def store_of(settings: Settings) -> Store:
-    """Open the store as it is; raises ``StoreError``."""
+    """Open the store as it is, or as an interrupted restore should have left it; raises ``StoreError``."""
+    place_of(settings, store_of).recover()
     return Store.open(
         settings.clickhouse,
         packets_ttl_days=settings.packets_ttl_days,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -16,6 +17,9 @@ from infra.backup import TABLES, copy_table
 from infra.settings import Settings
 from infra.store import Store
 from infra.store_clients import DATABASE
+from schemas.errors import StoreError
+
+log = logging.getLogger(__name__)
 
 OpenStore = Callable[[Settings], Store]
 """Opens the store of settings, without migrating it."""
@@ -24,6 +28,8 @@ _ROWS = """
 SELECT sum(total_rows) AS rows FROM system.tables
 WHERE database = currentDatabase() AND name != 'schema_migrations' AND engine LIKE '%MergeTree'
 """
+
+_MAYBE_NO_KEYS = "Files of the state folder (keys.json) were not restored yet: the next restore writes them."
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -47,6 +53,16 @@ class Place(ABC):
         self._settings = settings
         self._fresh_settings = settings.model_copy(update={"clickhouse": beside})
         self._open = open_store
+
+    @abstractmethod
+    def recover(self) -> None:
+        """Put right, and log, what a restore left that died as it replaced the store; nothing may have that open.
+
+        Raises
+        ------
+        StoreError
+            It cannot be put right.
+        """
 
     def holds_rows(self) -> bool:
         """Whether there is a store with rows; raises ``StoreError`` when it cannot be looked at."""
@@ -85,11 +101,16 @@ def _now() -> str:
 
 
 class FolderPlace(Place):
-    """The folder of an embedded store; it is replaced at once, by renaming."""
+    """The folder of an embedded store; it is replaced at once, by renaming.
+
+    Both folders lie side by side as they are exchanged, and the name of the one beside holds the inode of the fresh
+    one: whoever finds it later knows by that which of the two it is.
+    """
 
     def __init__(self, settings: Settings, open_store: OpenStore) -> None:
         self._folder = Path(settings.clickhouse.removeprefix("chdb://")).expanduser().resolve()
         self._fresh = self._folder.with_name(f"{self._folder.name}.restoring")
+        self._moving = f"{self._folder.name}.replacing-"
         super().__init__(settings, f"chdb://{self._fresh}", open_store)
 
     def __str__(self) -> str:
@@ -103,18 +124,48 @@ class FolderPlace(Place):
     def _drop_fresh(self) -> None:
         shutil.rmtree(self._fresh, ignore_errors=True)
 
+    def _aside(self) -> Path:
+        return self._folder.with_name(f"{self._folder.name}.before-{_now()}")
+
+    def recover(self) -> None:
+        """Put right what a restore left that died as it replaced the store; see ``Place``."""
+        beside = self._folder.parent
+        try:
+            found = [path for path in beside.iterdir() if path.name.startswith(self._moving)] if beside.is_dir() else []
+            for moving in found:
+                log.warning("A restore was interrupted as it replaced the store. %s", self._put_right(moving))
+        except OSError as error:
+            raise StoreError(
+                f"What a restore left that was interrupted cannot be put right: {error.filename}: {error.strerror}"
+            ) from error
+
+    def _put_right(self, moving: Path) -> str:
+        """Give one of the two folders the name that it should have; return what is so now."""
+        if moving.name != f"{self._moving}{moving.stat().st_ino}":
+            aside = self._aside()
+            moving.rename(aside)
+            return f"What was restored is the store; the one that was there is now {aside}. {_MAYBE_NO_KEYS}"
+        if not self._folder.exists():
+            moving.rename(self._folder)
+            return f"What was restored is the store; the one that was there is beside it (.before-…). {_MAYBE_NO_KEYS}"
+        self._drop_fresh()
+        moving.rename(self._fresh)
+        return f"The store is as it was: restore it again, or remove {self._fresh}."
+
     def replace(self, *, keep: bool) -> str:
         """Put the fresh folder in its place; return where the other one is now, when it is kept."""
         if not self._folder.exists():
             self._fresh.rename(self._folder)
             return ""
-        aside = self._folder.with_name(f"{self._folder.name}.before-{_now()}")
-        if _exchange(self._fresh, self._folder):
-            self._fresh.rename(aside)
+        aside = self._aside()
+        moving = self._folder.with_name(f"{self._moving}{self._fresh.stat().st_ino}")
+        self._fresh.rename(moving)
+        if _exchange(moving, self._folder):
+            moving.rename(aside)
         else:
             # A file system that cannot exchange two folders: for a moment there is none.
             self._folder.rename(aside)
-            self._fresh.rename(self._folder)
+            moving.rename(self._folder)
         if keep:
             return str(aside)
         shutil.rmtree(aside)
@@ -145,6 +196,9 @@ class DatabasePlace(Place):
     def __str__(self) -> str:
         """Return what it is."""
         return f"the database {self._name}"
+
+    def recover(self) -> None:
+        """Do nothing: what a restore left is removed by the next one, and rows set aside stay."""
 
     def _drop_fresh(self) -> None:
         with self._open(self._settings) as store:

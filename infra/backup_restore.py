@@ -83,6 +83,7 @@ def restore(
         Another process has the store open, or ClickHouse refuses.
     """
     place = place_of(settings, open_store)
+    place.recover()
     with archive.open("rb") as file:
         verified(file)
         holds_rows = place.holds_rows()

@@ -57,13 +57,17 @@ def ledger(*rows: LedgerRow) -> pa.Table:
     return pa.Table.from_pylist([row.model_dump(mode="json") for row in rows], schema=LEDGER_SCHEMA)
 
 
-def start_python(code: str, *arguments: object) -> subprocess.Popen[str]:
-    """Start a Python process of its own with these builders at hand; ``sys.argv[1:]`` are the arguments."""
+def start_python(code: str, *arguments: object, complaints: int | None = None) -> subprocess.Popen[str]:
+    """Start a Python process of its own with these builders at hand; ``sys.argv[1:]`` are the arguments.
+
+    ``complaints`` is where standard error goes, as ``subprocess`` names it; ours when None.
+    """
     here = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]\n"
     return subprocess.Popen(
         [sys.executable, "-c", here + textwrap.dedent(code), *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=complaints,
         text=True,
     )
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +18,9 @@ from infra.settings import Settings, load_settings
 from infra.store import Store
 from schemas.errors import BackupError
 from tests.infra.backups import digest, fill
+from tests.infra.store_rows import ROOT, run_python, start_python
+
+Rows = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +99,80 @@ def test_a_folder_takes_the_place_of_another_one_at_once(tmp_path: Path) -> None
     fresh.mkdir()
     assert place.replace(keep=False) == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clickhouse", aside.name]
+
+
+BEFORE = """
+import json, sys
+from pathlib import Path
+from infra.backup import archive_of
+from infra.settings import load_settings
+from infra.store import Store
+from backups import digest, fill
+
+settings = load_settings(state=Path(sys.argv[1]) / "state", kafka="")
+with Store.open(settings.clickhouse) as store:
+    store.migrate()
+    fill(store)
+    archived = digest(store)
+    with (Path(sys.argv[1]) / "a.tar").open("wb") as file:
+        for part in archive_of(store, settings):
+            file.write(part)
+    fill(store, seed=2)
+    print(json.dumps([archived, digest(store)]))
+"""
+
+# What a service does when it starts, or a restore, and then the rows of every store there is.
+AFTER = """
+import json, sys
+from pathlib import Path
+from api.app import opened_store, store_of
+from infra.backup_restore import restore
+from infra.settings import load_settings
+from infra.store import Store
+from backups import digest
+
+state, archive, what = sys.argv[1:]
+settings = load_settings(state=Path(state), kafka="")
+if what == "restore":
+    restore(Path(archive), settings, store_of, may_replace=True)
+opened_store(settings).close()
+found = {}
+for folder in Path(state).glob("clickhouse*"):
+    with Store.open(f"chdb://{folder}") as store:
+        found[folder.name] = digest(store)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rows, Rows]:
+    """A folder with an archive and a state folder; the rows of the archive and those of the store."""
+    folder = tmp_path_factory.mktemp("archived")
+    of_archive, of_store = json.loads(run_python(BEFORE, folder).splitlines()[-1])
+    assert of_archive != of_store
+    return folder, of_archive, of_store
+
+
+@pytest.mark.parametrize("next_is", ["start", "restore"])
+@pytest.mark.parametrize("point", ["exchange", "exchanged", "between"])
+def test_a_restore_that_is_killed_as_it_takes_the_place_loses_nothing(
+    archived: tuple[Path, Rows, Rows], tmp_path: Path, point: str, next_is: str
+) -> None:
+    folder, of_archive, of_store = archived
+    state, archive = tmp_path / "state", folder / "a.tar"
+    shutil.copytree(folder / "state", state, symlinks=True)
+    command = [sys.executable, "-m", "tests.infra.killed_restore", state, archive, point]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+
+    with start_python(AFTER, state, archive, next_is, complaints=subprocess.PIPE) as process:
+        said, complaint = process.communicate(timeout=240)
+    assert process.returncode == 0, complaint
+    found = json.loads(said.splitlines()[-1])
+    is_restored = next_is == "restore" or point != "exchange"
+    assert found.pop("clickhouse") == (of_archive if is_restored else of_store)
+    set_aside = [rows for name, rows in found.items() if name.startswith("clickhouse.before-")]
+    # The restore set the restored store aside as well, where it was in place already.
+    assert (of_store in set_aside) is is_restored
+    assert set_aside.count(of_archive) == (next_is == "restore" and point != "exchange")
+    assert [name for name in found if "before-" not in name] == ([] if is_restored else ["clickhouse.restoring"])
+    assert "A restore was interrupted" in complaint
