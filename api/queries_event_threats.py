@@ -29,7 +29,7 @@ _RECORDS = f"""
 SELECT {RECORD_COLUMNS} FROM packet_verdicts
 PREWHERE <wanted>
 WHERE capture_id = {{captures:String}} AND end_ns >= {{from_ns:Int64}} AND end_ns <= {{to_ns:Int64}} + {REACH_NS}
-  AND start_ns <= {{to_ns:Int64}} AND (<threat>)
+  AND start_ns <= {{to_ns:Int64}} AND <threat>
 ORDER BY end_ns DESC LIMIT {{limit:UInt32}}
 SETTINGS read_in_order_use_buffering = 0
 """  # noqa: S608 - our own text
@@ -43,13 +43,14 @@ RECORD_CONDITIONS = {
     "protocols": "protocol IN {protocols:Array(UInt8)}",
 }
 
-_OF_CLASSIFIER = {
-    Threat.SUSPICIOUS: f"{BY_CLASSIFIER} >= {SUSPICIOUS_FROM} AND {BY_CLASSIFIER} < {MALICIOUS_FROM}",
-    Threat.MALICIOUS: f"{BY_CLASSIFIER} >= {MALICIOUS_FROM}",
+# The larger score counts: an anomaly makes nothing suspicious that the classifier takes for malicious.
+_OF_THREAT = {
+    Threat.SUSPICIOUS: f"{BY_CLASSIFIER} < {MALICIOUS_FROM} AND ({BY_CLASSIFIER} >= {SUSPICIOUS_FROM}<raised>)",
+    Threat.MALICIOUS: f"({BY_CLASSIFIER} >= {MALICIOUS_FROM}<raised>)",
 }
 _RAISED = """
-OR (window_id, src_ip) IN {of_sources:Array(Tuple(UInt32, IPv6))}
-OR (window_id, src_ip, dst_ip) IN {of_flows:Array(Tuple(UInt32, IPv6, IPv6))}
+  OR (window_id, src_ip) IN {of_sources:Array(Tuple(UInt32, IPv6))}
+  OR (window_id, src_ip, dst_ip) IN {of_flows:Array(Tuple(UInt32, IPv6, IPv6))}
 """
 
 _OF_FLOWS = """(src_ip, dst_ip) IN {pairs:Array(Tuple(IPv6, IPv6))}
@@ -100,7 +101,7 @@ def _records(
         "limit": limit,
         **_named(raising),
     }
-    threat = _OF_CLASSIFIER[wanted.threat or Threat.MALICIOUS] + (_RAISED if raising else "")
+    threat = _OF_THREAT[wanted.threat or Threat.MALICIOUS].replace("<raised>", _RAISED if raising else "")
     filters = " AND ".join(RECORD_CONDITIONS[name] for name in wanted.given if name != "capture_id") or "1"
     sql = _RECORDS.replace("<threat>", threat).replace("<wanted>", filters)
     rows = store.query(sql, {**wanted.given, **values})
