@@ -51,6 +51,20 @@ def slow_http(stage: Stage, chance: random.Random) -> None:
         run_module(attacker, "lab.tools.slow_http", *words)
 
 
+def looks(chance: random.Random) -> list[str]:
+    """Draw what a SYN is like: half of the floods are hping3's as it comes.
+
+    The others have a window of their own, and some ask for congestion notification, bring time stamps, or come from one
+    port.
+    """
+    if chance.random() < 0.5:
+        return []
+    words = ["-w", str(chance.choice([64, 1024, 2048, 4096, 5840, 8192, 16_384, 29_200, 64_240, 65_535]))]
+    words += ["-X", "-Y"] if chance.random() < 0.3 else []
+    words += ["--tcp-timestamp"] if chance.random() < 0.25 else []
+    return [*words, *(["-k", "-s", str(chance.randint(1024, 65_000))] if chance.random() < 0.2 else [])]
+
+
 def packet_flood(tool: str, *options: str, has_port: bool = True, is_forged: bool = False) -> Action:
     """Flood from several hosts; what comes back, resets and ICMP, is of the flood, too."""
 
@@ -62,6 +76,7 @@ def packet_flood(tool: str, *options: str, has_port: bool = True, is_forged: boo
         words = ["-q", "-I", "eth0", "-i", f"u{pause_us}", "-c", str(count), *options]
         words += ["-p", str(port)] if has_port else []
         words += ["-d", str(chance.choice([0, 0, 64, 120, 1000]))]
+        words += looks(chance) if "-S" in options else []
         sources = chance.sample(UNUSED_SOURCES if is_forged else zombies.all_ipv4, chance.randint(2, 6))
         with stage.label("DDoS", tool, sources, target.ipv4):
             commands = [("hping3", *words, "-a", source, target.ipv4) for source in sources]

@@ -31,6 +31,8 @@ def _nmap(*options: str, tool: str, hosts: Sequence[str] = ("web", "files", "dns
         if "-sV" in options:
             ports = ["-p", "21,22,80,443,902,2121,3000,3389,5222"]
         rate = ["--max-rate", str(chance.choice([40, 100, 200, 400]))]
+        if chance.random() < 0.4 and not {"-sT", "-sV", "-6"} & {*options} and not is_new:
+            rate += chance.choice([["--data-length", str(chance.choice([4, 24, 120]))], ["-g", "53"], ["-g", "20"]])
         with stage.label("PortScan", tool, source, address):
             run(
                 scanner,

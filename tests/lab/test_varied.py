@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import random
+
 from lab.labels import BENIGN, TCP, Label, Packet, label_of
-from lab.varied import chosen, rows_of
+from lab.variant_floods import looks
+from lab.variants import VARIANTS
+from lab.varied import RECIPE, chosen, rows_of
 
 
 def packet(ts_ns: int, src_port: int, dst_port: int = 80) -> Packet:
@@ -26,3 +30,19 @@ def test_what_takes_minutes_or_is_held_out_is_recorded_only_when_asked_for() -> 
     assert all_but_long - usual >= {"scan-xmas", "slow-nmap", "flood-ack"}
     assert "slow-long" not in all_but_long
     assert [one.name for one in chosen(only=("slow-long", "scan-xmas"))] == ["scan-xmas", "slow-long"]
+
+
+def test_every_capture_of_the_recipe_has_a_seed_of_its_own_and_attacks_that_exist() -> None:
+    names = {variant.name for variant in VARIANTS}
+    assert len({take.seed for take in RECIPE}) == len(RECIPE)
+    assert {name for take in RECIPE for name in take.only} <= names
+
+
+def test_floods_of_packets_look_different_and_half_of_them_as_the_program_makes_them() -> None:
+    chance = random.Random(1)
+    drawn = [looks(chance) for _ in range(400)]
+    assert 150 < sum(not words for words in drawn) < 250
+    windows = {words[words.index("-w") + 1] for words in drawn if words}
+    assert {"1024", "65535"} <= windows
+    assert any("-X" in words for words in drawn)
+    assert any("--tcp-timestamp" in words for words in drawn)
