@@ -17,12 +17,10 @@ from torch import nn
 from agents.classifier.dataset import OWN, PUBLISHED
 from agents.classifier.network import Architecture, DuelingNetwork
 from agents.classifier.replay import Lessons, ReplayBuffer
-from schemas.classes import BENIGN, CLASS_NAMES, N_CLASSES
+from schemas.classes import BENIGN, N_CLASSES
 from schemas.flows import FEATURE_NAMES
 
 _PORT = FEATURE_NAMES.index("Destination Port")
-_WINDOWS = [FEATURE_NAMES.index(f"Init_Win_bytes_{way}") for way in ("forward", "backward")]
-_OF_PACKETS = [CLASS_NAMES.index(name) for name in ("PortScan", "DDoS")]
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,9 @@ class TrainingPlan:
         heart.
     own_noise : float
         ``noise`` for our own flows, of which there are more kinds: less, since requests differ in a few bytes.
-    port_mixing, window_mixing : float
+    port_mixing : float
         Share of the transitions whose destination port is swapped for another flow's, since a service can listen
-        elsewhere; and whose initial TCP windows are, which tell a system (not those of scans and DDoS).
+        elsewhere.
     class_power, most_weight, benign_weight : float
         A class is drawn (most frequent / its flows)^power times as often as it occurs, at most so many times; benign
         flows so many times more.
@@ -79,7 +77,6 @@ class TrainingPlan:
     noise: float = 0.08
     own_noise: float = 0.02
     port_mixing: float = 0.3
-    window_mixing: float = 0.0
     class_power: float = 0.65
     most_weight: float = 200.0
     benign_weight: float = 12.0
@@ -211,9 +208,6 @@ class Agent:
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, plan.learning_rate, total_steps=plan.epochs * self._steps_per_epoch
         )
-        everyone, talkers = np.ones(len(labels), np.bool_), ~np.isin(labels, _OF_PACKETS)
-        mixed = [(_PORT, plan.port_mixing, everyone), *((place, plan.window_mixing, talkers) for place in _WINDOWS)]
-        self._mixed = [(*one, np.flatnonzero(one[2])) for one in mixed if one[1]]
         shares = stratum_shares(numbers, plan)
         self._buffer = ReplayBuffer(shares, int(np.bincount(self._strata).max()))
         self.epochs_done = 0
@@ -262,15 +256,14 @@ class Agent:
         return loss.detach()
 
     def _disturbed(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
-        """Return states with noise, and some with the port or a window of another flow."""
+        """Return states with noise, and some with the port of another flow."""
         states = self._states[rows]
         plan, is_own = self._plan, self._strata[rows] >= OWN * N_CLASSES
         noise = torch.from_numpy(np.where(is_own, plan.own_noise, plan.noise).astype(np.float32)).to(self._device)
         states = states + noise[:, None] * torch.randn_like(states)
-        for column, share, is_one, pool in self._mixed:
-            swapped = np.flatnonzero(is_one[rows] & (self._rng.random(len(rows)) < share))
-            others = pool[self._rng.integers(0, len(pool), len(swapped))]
-            states[swapped, column] = self._states[others, column]
+        swapped = np.flatnonzero(self._rng.random(len(rows)) < plan.port_mixing)
+        others = self._rng.integers(0, len(self._states), len(swapped))
+        states[swapped, _PORT] = self._states[others, _PORT]
         return states
 
     def _follow(self) -> None:

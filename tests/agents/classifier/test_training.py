@@ -20,7 +20,7 @@ from agents.classifier.training import (
     stratum_shares,
     without,
 )
-from schemas.classes import BENIGN, CLASS_NAMES, N_CLASSES
+from schemas.classes import BENIGN, N_CLASSES
 from schemas.flows import FEATURE_NAMES
 from tests.agents.classifier.labelled import features_of
 
@@ -129,18 +129,3 @@ def test_a_source_has_its_share_of_what_is_learned_from_however_many_flows_it_ha
     assert (shares > 0).sum() == 4
     alone = stratum_shares(strata(labels, sources)[:990], TrainingPlan(own_share=0.4))
     assert alone[:N_CLASSES].sum() == pytest.approx(1)
-
-
-def test_windows_of_conversations_are_mixed_and_those_of_scans_and_floods_are_not() -> None:
-    plan = replace(SMALL, noise=0, own_noise=0, port_mixing=0, window_mixing=0.5)
-    labels = np.tile(np.arange(N_CLASSES), 40)
-    states = states_of(labels)
-    agent = Agent(states, labels, plan)
-    rows = np.arange(len(labels))
-    changed = (agent._disturbed(rows).numpy() != states).mean(axis=0)
-    windows = [FEATURE_NAMES.index(f"Init_Win_bytes_{way}") for way in ("forward", "backward")]
-    assert np.flatnonzero(changed).tolist() == sorted(windows)
-    is_mixed = (agent._disturbed(rows).numpy() != states)[:, windows].any(axis=1)
-    of_packets = np.isin(labels, [CLASS_NAMES.index(name) for name in ("PortScan", "DDoS")])
-    assert not is_mixed[of_packets].any()
-    assert 0.6 < is_mixed[~of_packets].mean() < 0.85
