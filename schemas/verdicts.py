@@ -12,7 +12,7 @@ the store; ``verdict_of`` says the same of one record, and ``api.verdict_sql`` w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -136,8 +136,14 @@ _VERDICT_PARTS = (
 
 _CLASSIFICATION = {column.name: column for column in STORED_CLASSIFICATION_COLUMNS}
 
-RECORD_VERDICT_COLUMNS: tuple[Column, ...] = tuple(_CLASSIFICATION[name] for name in _VERDICT_PARTS)
-"""Columns of ``packet_verdicts``: of each record what joins packets to it, and the champion's verdict."""
+RECORD_VERDICT_COLUMNS: tuple[Column, ...] = tuple(
+    replace(column, codec=column.codec.replace("ZSTD(1)", "LZ4"))
+    for column in (_CLASSIFICATION[name] for name in _VERDICT_PARTS)
+)
+"""Columns of ``packet_verdicts``: of each record what joins packets to it, and the champion's verdict.
+
+They are read whenever events are, and of every record where threats are rare: LZ4 takes a third less time for that.
+"""
 
 TRAFFIC_STATS_COLUMNS: tuple[Column, ...] = (
     Column("capture_id", pa.string(), "LowCardinality(String)", "", "The capture it belongs to."),
