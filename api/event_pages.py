@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from api.event_filters import EventFilter
-from api.queries_event_benign import benign_packets
+from api.queries_event_benign import ReadAhead, benign_packets
 from api.queries_event_threats import threats_of
 from api.queries_events import (
     EventRow,
@@ -14,6 +15,7 @@ from api.queries_events import (
     Row,
     Stretch,
     packets,
+    rows_about,
     stretches,
     together,
     united,
@@ -21,6 +23,7 @@ from api.queries_events import (
 )
 from infra.store import Store
 from schemas.enums import Threat
+from schemas.verdicts import SUSPICIOUS_FROM
 
 
 def events(store: Store, wanted: EventFilter, limit: int, behind: EventsBehind | None = None) -> list[EventRow]:
@@ -45,11 +48,29 @@ def _benign(store: Store, wanted: EventFilter, limit: int, place: EventsBehind) 
     """Return the newest benign events: they are among the newest, or few among many threats."""
     captures = stretches(store, wanted, place)
     page = _newest(store, captures, wanted, place, 2 * limit)
-    found = [event for event in with_verdicts(store, page) if event.threat == Threat.BENIGN]
-    if len(found) < limit and len(page) == 2 * limit:
-        behind = EventsBehind(int(str(page[-1]["ts_ns"])), int(str(page[-1]["event_id"])))
-        found += with_verdicts(store, _newest(store, captures, wanted, behind, limit - len(found), benign_packets))
+    rows = rows_about(store, page)
+    if len(page) < 2 * limit:
+        return _among(store, page, rows)[:limit]
+    behind = EventsBehind(int(str(page[-1]["ts_ns"])), int(str(page[-1]["event_id"])))
+    with ReadAhead(store, wanted) as ahead:
+        if _are_mostly_threats(rows):
+            ahead.begin(next(together(captures)), behind)
+        found = _among(store, page, rows)
+        if len(found) < limit:
+            of_benign = partial(benign_packets, ahead)
+            found += with_verdicts(store, _newest(store, captures, wanted, behind, limit - len(found), of_benign))
     return found[:limit]
+
+
+def _among(store: Store, page: list[Row], rows: list[Row]) -> list[EventRow]:
+    """Return the benign events of a page, with the records that may count them."""
+    return [event for event in with_verdicts(store, page, rows) if event.threat == Threat.BENIGN]
+
+
+def _are_mostly_threats(rows: list[Row]) -> bool:
+    """Return whether the classifier takes most records for threats: then a page likely has too few benign events."""
+    threats = sum(100 * float(str(row["attack_probability"])) >= SUSPICIOUS_FROM for row in rows)
+    return 2 * threats > len(rows)
 
 
 Find = Callable[[Store, EventFilter, Stretch, EventsBehind, int], list[Row]]

@@ -6,8 +6,9 @@ They are looked for in pages of many packets, from the newest on, with as little
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Self
 
 import pyarrow as pa
 
@@ -29,6 +30,9 @@ from api.verdict_sql import raised
 from infra.store import Store
 from schemas.verdicts import REACH_NS, SUSPICIOUS_FROM
 
+Judging = tuple[pa.Table, dict[str, object]]
+"""Records, and the anomalies that raise them as ``api.packet_records.judged`` takes them."""
+
 PAGE = 1 << 17
 """Most packets that are looked at in one go."""
 
@@ -47,38 +51,77 @@ in order they are read by one thread."""
 _OF_IDS = "event_id IN {ids:Array(UInt64)}"
 
 
-def benign_packets(store: Store, wanted: EventFilter, stretch: Stretch, behind: EventsBehind, limit: int) -> list[Row]:
+class ReadAhead:
+    """What ``benign_packets`` asks for first where the packets of a host are wanted, read in threads of its own.
+
+    The records with that host are few among all and the same for every page: they are read once for some captures.
+    """
+
+    def __init__(self, store: Store, wanted: EventFilter) -> None:
+        self._store = store
+        self._wanted = wanted
+        self._beside = ThreadPoolExecutor(2)
+        self._pages: dict[tuple[Stretch, EventsBehind], Future[pa.Table]] = {}
+        self._records: dict[tuple[str, ...], Future[Judging]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._beside.shutdown(wait=False)
+
+    def begin(self, stretch: Stretch, behind: EventsBehind) -> None:
+        """Read the first page behind a packet and the records of its time, if a host is wanted."""
+        if has_ends(self._wanted):
+            self.records(stretch, behind)
+            self._pages[stretch, behind] = self._beside.submit(_page, self._store, self._wanted, stretch, behind)
+
+    def page(self, stretch: Stretch, behind: EventsBehind) -> pa.Table:
+        """Return a page."""
+        begun = self._pages.pop((stretch, behind), None)
+        return begun.result() if begun else _page(self._store, self._wanted, stretch, behind)
+
+    def records(self, stretch: Stretch, behind: EventsBehind) -> Future[Judging]:
+        """Return the records that may count packets of some captures up to one, where a host is wanted."""
+        if stretch.captures not in self._records:
+            first_ns = max(self._wanted.times.from_ns, stretch.first_ns)
+            last_ns = min(self._wanted.times.to_ns - 1, behind.ts_ns, stretch.last_ns)
+            asked = self._beside.submit(_records, self._store, self._wanted, stretch, first_ns, last_ns)
+            self._records[stretch.captures] = asked
+        return self._records[stretch.captures]
+
+
+def benign_packets(
+    ahead: ReadAhead, store: Store, wanted: EventFilter, stretch: Stretch, behind: EventsBehind, limit: int
+) -> list[Row]:
     """Return the newest packets of some captures that the filters let through and that are taken for benign.
 
     Parameters
     ----------
+    ahead : ReadAhead
+        What may have been read already.
     behind : EventsBehind
         Where the page begins.
     limit : int
         Most packets.
     """
-    first_ns = max(wanted.times.from_ns, stretch.first_ns)
-    last_ns = min(wanted.times.to_ns - 1, behind.ts_ns, stretch.last_ns)
-    has_ends = _has_ends(wanted)
+    of_host = ahead.records(stretch, behind) if has_ends(wanted) else None
     ids: list[int] = []
     place = behind
-    with ThreadPoolExecutor(1) as beside:
-        # Few records have an end that is asked for: they are read once, beside the packets.
-        of_all = beside.submit(_records, store, wanted, stretch, first_ns, last_ns) if has_ends else None
-        while len(ids) < limit:
-            page = _page(store, wanted, stretch, place)
-            if len(page):
-                newest_ns, oldest_ns = page["ts_ns"][0].as_py(), page["ts_ns"][-1].as_py()
-                judging = of_all.result() if of_all else _records(store, wanted, stretch, oldest_ns, newest_ns)
-                ids += _benign(page, *judging)[: limit - len(ids)]
-                place = EventsBehind(oldest_ns, page["event_id"][-1].as_py())
-            if len(page) < PAGE:
-                break
+    while len(ids) < limit:
+        page = ahead.page(stretch, place)
+        if len(page):
+            newest_ns, oldest_ns = page["ts_ns"][0].as_py(), page["ts_ns"][-1].as_py()
+            judging = of_host.result() if of_host else _records(store, wanted, stretch, oldest_ns, newest_ns)
+            ids += _benign(page, *judging)[: limit - len(ids)]
+            place = EventsBehind(oldest_ns, page["event_id"][-1].as_py())
+        if len(page) < PAGE:
+            break
     since = replace(stretch, first_ns=max(stretch.first_ns, place.ts_ns))
     return packets(store, wanted, since, behind, limit, {_OF_IDS: {"ids": ids}}) if ids else []
 
 
-def _has_ends(wanted: EventFilter) -> bool:
+def has_ends(wanted: EventFilter) -> bool:
     """Return whether the packets of some host are asked for."""
     return bool({"source_ip", "destination_ip"} & wanted.given.keys())
 
@@ -87,13 +130,11 @@ def _page(store: Store, wanted: EventFilter, stretch: Stretch, behind: EventsBeh
     one = len(stretch.captures) == 1
     columns = "src_ip, " + PACKET_COLUMNS.replace("<capture>", ONE_CAPTURE if one else OF_CAPTURES)
     sql = packets_sql(len(stretch.captures), *conditions_of(wanted, CONDITIONS), columns=columns)
-    sql = sql.rstrip() + _OUT_OF_ORDER if _has_ends(wanted) else sql
+    sql = sql.rstrip() + _OUT_OF_ORDER if has_ends(wanted) else sql
     return store.query_arrow(sql, page_values(wanted, stretch, behind, PAGE))
 
 
-def _records(
-    store: Store, wanted: EventFilter, stretch: Stretch, first_ns: int, last_ns: int
-) -> tuple[pa.Table, dict[str, object]]:
+def _records(store: Store, wanted: EventFilter, stretch: Stretch, first_ns: int, last_ns: int) -> Judging:
     """Return the records that may count packets of a time, and the values of the anomalies that raise them."""
     captures = sorted(stretch.captures)
     place, of_anomalies = raised(threat_anomalies(store, captures), captures)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from api.event_filters import EventFilter
 from api.filters import EVER_NS
 from api.queries_export import address_text
-from api.record_verdicts import FlowKey, RecordsByFlow, records_of
+from api.record_verdicts import FlowKey, RecordsByFlow, judged, record_rows
 from infra.store import Store
 from schemas.enums import Threat
 from schemas.verdicts import NO_VERDICT
@@ -230,10 +230,19 @@ def key_of(packet: Row) -> FlowKey:
     return str(packet["capture_id"]), int(str(packet["protocol"])), int(str(packet["vlan"])), ends
 
 
-def with_verdicts(store: Store, page: list[Row]) -> list[EventRow]:
-    """Return packets, newest first, with the verdicts on them."""
-    if not page:
-        return []
+def rows_about(store: Store, page: list[Row]) -> list[Row]:
+    """Return the records that may count some packets, newest first, without what anomalies make of them."""
     times = [int(str(packet["ts_ns"])) for packet in page]
-    records = records_of(store, {key_of(packet) for packet in page}, min(times), max(times))
+    return record_rows(store, {key_of(packet) for packet in page}, min(times), max(times)) if page else []
+
+
+def with_verdicts(store: Store, page: list[Row], rows: list[Row] | None = None) -> list[EventRow]:
+    """Return packets, newest first, with the verdicts on them.
+
+    Parameters
+    ----------
+    rows : list of Row, optional
+        Of ``rows_about`` them; asked for unless given.
+    """
+    records = RecordsByFlow(judged(store, rows_about(store, page) if rows is None else rows))
     return [event_row(packet, records) for packet in page]

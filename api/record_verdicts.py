@@ -86,10 +86,13 @@ class RecordsByFlow:
         return of_flow[at] if at < len(of_flow) and of_flow[at].since_frame <= frame else None
 
 
-def records_of(store: Store, keys: set[FlowKey], first_ns: int, last_ns: int) -> RecordsByFlow:
-    """Return the records that may count packets of some flows from ``first_ns`` to ``last_ns``."""
+def record_rows(store: Store, keys: set[FlowKey], first_ns: int, last_ns: int) -> list[dict[str, object]]:
+    """Return the records that may count packets of some flows from ``first_ns`` to ``last_ns``, for ``judged``.
+
+    Others may be among them whose ends are those of several of the flows.
+    """
     if not keys:
-        return RecordsByFlow(())
+        return []
     ends = {end for key in keys for end in key[3]}
     values = {
         "captures": sorted({key[0] for key in keys}),
@@ -98,7 +101,7 @@ def records_of(store: Store, keys: set[FlowKey], first_ns: int, last_ns: int) ->
         "addresses": sorted({address for address, _ in ends}),
         "ports": sorted({port for _, port in ends}),
     }
-    return RecordsByFlow(judged(store, store.query(_RECORDS_OF, values)))
+    return store.query(_RECORDS_OF, values)
 
 
 def flow_values(keys: Iterable[FlowKey]) -> dict[str, object]:
