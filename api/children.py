@@ -20,7 +20,7 @@ from schemas.errors import ChildError
 
 T = TypeVar("T")
 
-GONE = 499
+_GONE = 499
 """For the log alone: whoever asked has gone. nginx's number of it."""
 
 _LOOK_S = 0.02
@@ -49,7 +49,7 @@ async def while_asked_for(request: Request, work: Coroutine[Any, Any, T]) -> T:
         if working.done():
             return working.result()
         leaving.result()
-        raise Refusal(GONE, "Client Closed Request")
+        raise Refusal(_GONE, "Client Closed Request")
     finally:
         working.cancel()
         leaving.cancel()

@@ -68,7 +68,7 @@ class ReadAhead:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._beside.shutdown(wait=False)
+        self._beside.shutdown(wait=False, cancel_futures=True)
 
     def begin(self, stretch: Stretch, behind: EventsBehind) -> None:
         """Read the first page behind a packet and the records of its time, if a host is wanted."""
