@@ -83,7 +83,7 @@ def sums_of(values: Mapping[str, object], packets: pa.Table, records: pa.Table) 
         "length_squares": int((lengths * lengths).sum()),
         "n_malicious": int(np.count_nonzero(scores >= MALICIOUS_FROM)),
         "n_same_class": int(np.count_nonzero(classes == classes[places[0]])),
-        "n_destinations": len(np.unique(codes(packets["dst_ip"]))),
+        "n_destinations": len(packets["dst_ip"].combine_chunks().unique()),
         "session_ns": int(times[pauses[-1] + 1 if len(pauses) else 0]),
         "threat_score": float(scores[places[0]]),
     }

@@ -16,8 +16,8 @@ from api.event_filters import EventFilter
 from api.packet_records import OF_CAPTURES, ONE_CAPTURE, PACKET_COLUMNS, RECORD_COLUMNS, counted_by, judged
 from api.queries_event_threats import RECORD_CONDITIONS
 from api.queries_events import (
-    CONDITIONS,
     EventsBehind,
+    MoreConditions,
     Row,
     Stretch,
     conditions_of,
@@ -43,10 +43,6 @@ PREWHERE start_ns <= {{until_ns:Int64}} AND <wanted>
 WHERE capture_id IN {{captures:Array(String)}} AND end_ns >= {{from_ns:Int64}}
   AND end_ns <= {{until_ns:Int64}} + {REACH_NS}
 """.replace("<capture>", OF_CAPTURES)  # noqa: S608 - our own text
-
-_OUT_OF_ORDER = ", optimize_read_in_order = 0"
-"""Added to the settings of a page of one host: its packets are few among all, so nothing is gained by ending early, and
-in order they are read by one thread."""
 
 _OF_IDS = "event_id IN {ids:Array(UInt64)}"
 
@@ -118,7 +114,7 @@ def benign_packets(
         if len(page) < PAGE:
             break
     since = replace(stretch, first_ns=max(stretch.first_ns, place.ts_ns))
-    return packets(store, wanted, since, behind, limit, {_OF_IDS: {"ids": ids}}) if ids else []
+    return packets(store, wanted, since, behind, limit, MoreConditions(_OF_IDS, values={"ids": ids})) if ids else []
 
 
 def has_ends(wanted: EventFilter) -> bool:
@@ -129,8 +125,7 @@ def has_ends(wanted: EventFilter) -> bool:
 def _page(store: Store, wanted: EventFilter, stretch: Stretch, behind: EventsBehind) -> pa.Table:
     one = len(stretch.captures) == 1
     columns = "src_ip, " + PACKET_COLUMNS.replace("<capture>", ONE_CAPTURE if one else OF_CAPTURES)
-    sql = packets_sql(len(stretch.captures), *conditions_of(wanted, CONDITIONS), columns=columns)
-    sql = sql.rstrip() + _OUT_OF_ORDER if has_ends(wanted) else sql
+    sql = packets_sql(len(stretch.captures), wanted, columns=columns, in_order=not has_ends(wanted))
     return store.query_arrow(sql, page_values(wanted, stretch, behind, PAGE))
 
 

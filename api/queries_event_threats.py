@@ -10,8 +10,18 @@ from collections.abc import Sequence
 from ipaddress import IPv6Address
 
 from api.event_filters import EventFilter
-from api.queries_events import MAX_PAGE, EventRow, EventsBehind, Stretch, event_row, packets
-from api.record_verdicts import RECORD_COLUMNS, Record, RecordsByFlow, flow_values, judged
+from api.queries_events import (
+    CONDITIONS,
+    MAX_PAGE,
+    EventRow,
+    EventsBehind,
+    MoreConditions,
+    Stretch,
+    conditions_of,
+    event_row,
+    packets,
+)
+from api.record_verdicts import RECORD_COLUMNS, Record, RecordsByFlow, end_values, judged
 from api.threat_anomalies import ThreatAnomaly, threat_anomalies
 from api.verdict_sql import BY_CLASSIFIER
 from infra.store import Store
@@ -29,18 +39,21 @@ _RECORDS = f"""
 SELECT {RECORD_COLUMNS} FROM packet_verdicts
 PREWHERE <wanted>
 WHERE capture_id = {{captures:String}} AND end_ns >= {{from_ns:Int64}} AND end_ns <= {{to_ns:Int64}} + {REACH_NS}
-  AND start_ns <= {{to_ns:Int64}} AND <threat>
+  AND <threat><begun>
 ORDER BY end_ns DESC LIMIT {{limit:UInt32}}
 SETTINGS read_in_order_use_buffering = 0
 """  # noqa: S608 - our own text
 
+_BEGUN = " AND start_ns <= {to_ns:Int64}"
+"""Added unless all packets are asked for up to the last."""
+
 # A filter of packets as one of records, which may let more through: either end may have sent the packet, and fragments,
 # which have no ports, may have some where their packets begin.
 RECORD_CONDITIONS = {
+    "protocols": "protocol IN {protocols:Array(UInt8)}",
+    "port": "(src_port = {port:UInt16} OR dst_port = {port:UInt16} OR (src_port = 0 AND dst_port = 0))",
     "source_ip": "(src_ip = toIPv6({source_ip:String}) OR dst_ip = toIPv6({source_ip:String}))",
     "destination_ip": "(src_ip = toIPv6({destination_ip:String}) OR dst_ip = toIPv6({destination_ip:String}))",
-    "port": "(src_port = {port:UInt16} OR dst_port = {port:UInt16} OR (src_port = 0 AND dst_port = 0))",
-    "protocols": "protocol IN {protocols:Array(UInt8)}",
 }
 
 # The larger score counts: an anomaly makes nothing suspicious that the classifier takes for malicious.
@@ -53,9 +66,13 @@ _RAISED = """
   OR (window_id, src_ip, dst_ip) IN {of_flows:Array(Tuple(UInt32, IPv6, IPv6))}
 """
 
-_OF_FLOWS = """(src_ip, dst_ip) IN {pairs:Array(Tuple(IPv6, IPv6))}
-  AND (src_ip, dst_ip, if(fragment = 0, src_port, 0), if(fragment = 0, dst_port, 0))
-      IN {flows:Array(Tuple(IPv6, IPv6, UInt16, UInt16))} AND ts_ns > {after_ns:Int64} AND ts_ns <= {until_ns:Int64}"""
+# Packets between ends that are asked for: few more than those of the flows, whose tuples would take longer to parse.
+_OF_PORTS = (
+    "(src_port IN {ports:Array(UInt16)} OR fragment != 0) AND (dst_port IN {ports:Array(UInt16)} OR fragment != 0)"
+)
+_OF_PAIRS = (
+    "(src_ip, dst_ip) IN {pairs:Array(Tuple(IPv6, IPv6))} AND ts_ns > {after_ns:Int64} AND ts_ns <= {until_ns:Int64}"
+)
 
 
 def threats_of(store: Store, wanted: EventFilter, capture: Stretch, behind: EventsBehind, limit: int) -> list[EventRow]:
@@ -75,9 +92,7 @@ def threats_of(store: Store, wanted: EventFilter, capture: Stretch, behind: Even
         records, after_ns = _records(store, wanted, capture, anomalies, (from_ns, until_ns), size)
         size = max(size, min(size * GROWTH, MAX_RECORDS)) if after_ns < until_ns else size * GROWTH
         while after_ns < until_ns and len(found) < limit:
-            chosen, chosen_after_ns = _enough(records, after_ns, spare * (limit - len(found)))
-            if chosen_after_ns >= until_ns:
-                chosen, chosen_after_ns = records, after_ns
+            chosen, chosen_after_ns = _enough(records, (after_ns, until_ns), spare * (limit - len(found)))
             times = chosen_after_ns, until_ns
             found += _packets_of(store, wanted, capture, behind, chosen, times, limit - len(found))
             until_ns, spare = chosen_after_ns, spare * GROWTH
@@ -102,8 +117,9 @@ def _records(
         **_named(raising),
     }
     threat = _OF_THREAT[wanted.threat or Threat.MALICIOUS].replace("<raised>", _RAISED if raising else "")
-    filters = " AND ".join(RECORD_CONDITIONS[name] for name in wanted.given if name != "capture_id") or "1"
-    sql = _RECORDS.replace("<threat>", threat).replace("<wanted>", filters)
+    filters = " AND ".join(conditions_of(wanted, RECORD_CONDITIONS)) or "1"
+    begun = _BEGUN if times[1] < capture.last_ns else ""
+    sql = _RECORDS.replace("<threat>", threat).replace("<wanted>", filters).replace("<begun>", begun)
     rows = store.query(sql, {**wanted.given, **values})
     after_ns = times[0] - 1 if len(rows) < limit else int(str(rows[-1]["end_ns"]))
     return [record for record in judged(store, rows, anomalies) if record.verdict.threat == wanted.threat], after_ns
@@ -121,12 +137,17 @@ def _named(raising: Sequence[ThreatAnomaly]) -> dict[str, object]:
     return {"of_sources": sorted(sources), "of_flows": sorted(flows)}
 
 
-def _enough(records: list[Record], after_ns: int, count: int) -> tuple[list[Record], int]:
-    """Return the newest records that have so many packets, and the time as of ``_records``."""
+def _enough(records: list[Record], times: tuple[int, int], count: int) -> tuple[list[Record], int]:
+    """Return the newest records that have so many packets of some time, and the time as of ``_records``.
+
+    How many packets of a record that ends later are of that time nobody knows: such ones are taken and not counted.
+    """
+    after_ns, until_ns = times
     for at, record in enumerate(records):
-        if count <= 0:
+        if count <= 0 and record.end_ns < until_ns:
             return records[:at], max(after_ns, record.end_ns)
-        count -= record.packets
+        if record.end_ns <= until_ns:
+            count -= record.packets
     return records, after_ns
 
 
@@ -143,11 +164,13 @@ def _packets_of(
     if not records:
         return []
     by_flow = RecordsByFlow(records)
-    condition = {_OF_FLOWS: {**flow_values({one.key for one in records}), "after_ns": times[0], "until_ns": times[1]}}
+    values = {**end_values({one.key for one in records}), "after_ns": times[0], "until_ns": times[1]}
+    of_records = MoreConditions(_OF_PORTS, _OF_PAIRS, values)
+    in_order = not conditions_of(wanted, CONDITIONS)  # where few packets are wanted, the page is not full for long
     found: list[EventRow] = []
     size = 2 * limit
     while True:
-        page = packets(store, wanted, capture, behind, size, condition)
+        page = packets(store, wanted, capture, behind, size, of_records, in_order=in_order)
         found += [event for event in (event_row(packet, by_flow) for packet in page) if event.is_judged]
         if len(page) < size or len(found) >= limit:
             return found[:limit]

@@ -9,7 +9,7 @@ packets are asked for by their endpoints. Threats alone are found the other way 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
@@ -79,6 +79,23 @@ class Stretch:
     packets: int
 
 
+@dataclass(frozen=True)
+class MoreConditions:
+    """What is asked of packets besides the filters.
+
+    Parameters
+    ----------
+    first, more : str
+        One on few bytes that few packets meet, asked before the filters, and one to ask of what they leave.
+    values : dict of str to object
+        Of their parameters.
+    """
+
+    first: str = ""
+    more: str = "1"
+    values: dict[str, object] = field(default_factory=dict)
+
+
 Row = dict[str, object]
 
 COLUMNS = f"""event_id, capture_id, ts_ns, frame, {address_text("packet_logs.src_ip")} AS src_text,
@@ -86,23 +103,23 @@ COLUMNS = f"""event_id, capture_id, ts_ns, frame, {address_text("packet_logs.src
        length_bytes, fragment"""
 """Of packets that are to be events."""
 
-# Read ahead, every part would be looked through for its first packet that fits before the newest is given out.
+# Read ahead, every part would be looked through for its first packet that fits before the newest is given out. What is
+# wanted is asked before all else: read for the order and for the limit, the times would be, of every packet.
 _PACKETS = """
-SELECT <columns> FROM packet_logs
+SELECT <columns> FROM packet_logs<wanted>
 WHERE <of_captures> AND ts_ns >= {from_ns:Int64} AND ts_ns < {to_ns:Int64} AND ts_ns <= {last_ns:Int64}
-  AND (ts_ns < {last_ns:Int64} OR event_id < {last_id:UInt64}) AND <wanted>
+  AND (ts_ns < {last_ns:Int64} OR event_id < {last_id:UInt64}) AND <more>
 ORDER BY ts_ns DESC, event_id DESC LIMIT {limit:UInt32}
-SETTINGS read_in_order_use_buffering = 0
+SETTINGS read_in_order_use_buffering = 0, optimize_read_in_order = <in_order>
 """
 
 CONDITIONS = {
-    "capture_id": "capture_id = {capture_id:String}",
+    "protocols": "protocol IN {protocols:Array(UInt8)}",
+    "port": "dst_port = {port:UInt16}",
     "source_ip": "src_ip = toIPv6({source_ip:String})",
     "destination_ip": "dst_ip = toIPv6({destination_ip:String})",
-    "port": "dst_port = {port:UInt16}",
-    "protocols": "protocol IN {protocols:Array(UInt8)}",
 }
-"""What each filter that is given adds."""
+"""What each filter that is given adds, but for the capture's: those of few bytes first."""
 
 _STRETCHES = f"""
 SELECT capture_id, min(start_ns) AS first_ns, max(start_ns) + {MINUTE_NS} - 1 AS last_ns,
@@ -114,14 +131,30 @@ ORDER BY last_ns DESC, capture_id DESC
 """  # noqa: S608 - our own text
 
 
-def packets_sql(captures: int, *conditions: str, columns: str = COLUMNS) -> str:
+def packets_sql(
+    captures: int,
+    wanted: EventFilter,
+    more: MoreConditions | None = None,
+    *,
+    columns: str = COLUMNS,
+    in_order: bool = True,
+) -> str:
     """Return the statement of a page of packets of that many captures.
 
-    Of one capture it reads in the order of the key and ends when the page is full. Flows to look for are parameters.
+    Flows to look for are parameters.
+
+    Parameters
+    ----------
+    in_order : bool
+        Whether packets of one capture are read in the order of the key, by one thread, up to where the page is full.
+        Where few packets are wanted, all are read sooner.
     """
+    more = more or MoreConditions()
     of_captures = "capture_id = {captures:String}" if captures == 1 else "capture_id IN {captures:Array(String)}"
+    asked = " AND ".join([*([more.first] if more.first else []), *conditions_of(wanted, CONDITIONS)])
     sql = _PACKETS.replace("<columns>", columns).replace("<of_captures>", of_captures)
-    return sql.replace("<wanted>", " AND ".join(conditions) or "1")
+    sql = sql.replace("<wanted>", f" PREWHERE {asked}" if asked else "").replace("<more>", more.more)
+    return sql.replace("<in_order>", str(int(in_order)))
 
 
 def packets(
@@ -130,7 +163,9 @@ def packets(
     stretch: Stretch,
     behind: EventsBehind,
     limit: int,
-    more: dict[str, dict[str, object]] | None = None,
+    more: MoreConditions | None = None,
+    *,
+    in_order: bool = True,
 ) -> list[Row]:
     """Return the newest packets of some captures that the filters let through, whatever they are taken for.
 
@@ -140,19 +175,16 @@ def packets(
         Where the page begins.
     limit : int
         Most packets.
-    more : dict of str to dict, optional
-        Further conditions, each with the values of its parameters.
+    in_order : bool
+        As ``packets_sql`` has it.
     """
-    conditions = [*conditions_of(wanted, CONDITIONS), *(more or {})]
-    values = page_values(wanted, stretch, behind, limit)
-    for of_condition in (more or {}).values():
-        values |= of_condition
-    return store.query(packets_sql(len(stretch.captures), *conditions), values)
+    sql = packets_sql(len(stretch.captures), wanted, more, in_order=in_order)
+    return store.query(sql, page_values(wanted, stretch, behind, limit) | (more.values if more else {}))
 
 
 def conditions_of(wanted: EventFilter, texts: Mapping[str, str]) -> list[str]:
-    """Return the conditions of the filters that are given, but for the capture's."""
-    return [texts[name] for name in wanted.given if name != "capture_id"]
+    """Return the conditions of the filters that are given, in the order of the texts."""
+    return [text for name, text in texts.items() if name in wanted.given]
 
 
 def page_values(wanted: EventFilter, stretch: Stretch, behind: EventsBehind, limit: int) -> dict[str, object]:
@@ -172,7 +204,7 @@ def page_values(wanted: EventFilter, stretch: Stretch, behind: EventsBehind, lim
 def stretches(store: Store, wanted: EventFilter, behind: EventsBehind) -> list[Stretch]:
     """Return the captures that have packets of the times wanted, those that end last first."""
     given = {"capture_id": wanted.given["capture_id"]} if "capture_id" in wanted.given else {}
-    sql = _STRETCHES.replace("<of_capture>", CONDITIONS["capture_id"] if given else "1")
+    sql = _STRETCHES.replace("<of_capture>", "capture_id = {capture_id:String}" if given else "1")
     times = {"from_ns": wanted.times.from_ns, "to_ns": min(wanted.times.to_ns, behind.ts_ns + 1)}
     return [
         Stretch((str(row["capture_id"]),), *(int(str(row[name])) for name in ("first_ns", "last_ns", "packets")))

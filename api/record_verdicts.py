@@ -104,13 +104,12 @@ def record_rows(store: Store, keys: set[FlowKey], first_ns: int, last_ns: int) -
     return store.query(_RECORDS_OF, values)
 
 
-def flow_values(keys: Iterable[FlowKey]) -> dict[str, object]:
-    """Return the parameters ``pairs`` and ``flows`` that name the flows, from either end."""
+def end_values(keys: Iterable[FlowKey]) -> dict[str, object]:
+    """Return the parameters ``pairs`` and ``ports`` of flows: who talks with whom, either way, and on what ports."""
     ends = [(*key[3], *key[3])[:2] for key in keys]  # a flow may have one end only
-    both = {*ends, *((b, a) for a, b in ends)}
     return {
-        "pairs": sorted({(a[0], b[0]) for a, b in both}),
-        "flows": sorted((a[0], b[0], a[1], b[1]) for a, b in both),
+        "pairs": sorted({(a[0], b[0]) for one, other in ends for a, b in ((one, other), (other, one))}),
+        "ports": sorted({port for pair in ends for _, port in pair}),
     }
 
 

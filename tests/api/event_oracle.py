@@ -24,6 +24,7 @@ class Known:
     length: int
     score: float
     attack_class: str
+    is_fragment: bool = False
 
 
 def features_of(event: Known, events: Sequence[Known], honeypots: Mapping[str, Sequence[int]]) -> dict[str, object]:
@@ -57,7 +58,7 @@ def features_of(event: Known, events: Sequence[Known], honeypots: Mapping[str, S
         begin = earlier.ts_ns
     rate = sum(other.ts_ns > event.ts_ns - 60 * S for other in own) / 60
     burst = sum(other.ts_ns > event.ts_ns - 10 * S for other in own) / 10
-    port = event.dst_port
+    port = _port_of(event)
     return {
         "packet_length": event.length,
         "protocol_encoding": {6: 1, 17: 2, 1: 3, 58: 3}.get(event.protocol, 0),
@@ -81,3 +82,8 @@ def features_of(event: Known, events: Sequence[Known], honeypots: Mapping[str, S
         "rolling_average_deviation": burst / rate,
         "z_score_anomaly": float(event.length - mean) / math.sqrt(variance) if variance else 0.0,
     }
+
+
+def _port_of(event: Known) -> int | None:
+    """Return the port that a flow has of an event: fragments have none."""
+    return None if event.is_fragment else event.dst_port

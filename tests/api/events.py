@@ -71,6 +71,7 @@ def random_packets(capture_id: str, count: int, rng: random.Random, offset: int)
             "protocol": protocol,
             "ether_type": 0x0800,
             "length_bytes": rng.randrange(60, 1500),
+            "fragment": int(frame % 29 == 0),
         }
         if frame % 37 == 0:  # without IP: no flow has it
             values |= {"src_ip": bytes(16), "dst_ip": bytes(16), "src_port": 0, "dst_port": 0, "protocol": 255}
@@ -79,16 +80,23 @@ def random_packets(capture_id: str, count: int, rng: random.Random, offset: int)
     return packets
 
 
+def ends_of(packet: dict[str, Any]) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
+    """Return address and port of both ends of the flow that a packet is in: a fragment has no ports there."""
+    ports = (0, 0) if packet["fragment"] else (packet["src_port"], packet["dst_port"])
+    return (packet["src_ip"], ports[0]), (packet["dst_ip"], ports[1])
+
+
 def records_of(packets: list[dict[str, Any]], rng: random.Random) -> tuple[list[dict[str, Any]], dict[int, Verdict]]:
     """Return verdicts on records of some packets each, and the verdict of each frame that one counts."""
     by_key: dict[Key, list[dict[str, Any]]] = defaultdict(list)
     for packet in packets:
         if packet["protocol"] != 255:
-            ends = sorted([(packet["src_ip"], packet["src_port"]), (packet["dst_ip"], packet["dst_port"])])
-            by_key[(packet["protocol"], *ends)].append(packet)
+            source, destination = ends_of(packet)
+            by_key[(packet["protocol"], *sorted((source, destination)))].append(packet)
     verdicts, of_frame = [], {}
     for number, (key, own) in enumerate(by_key.items()):
         first = own[0]
+        (src_ip, src_port), (dst_ip, dst_port) = ends_of(first)
         start = 0
         while start < len(own):
             window = own[start]["ts_ns"] // WINDOW_NS
@@ -102,7 +110,10 @@ def records_of(packets: list[dict[str, Any]], rng: random.Random) -> tuple[list[
                     first["capture_id"],
                     flow_id=1000 + number,
                     end_reason="interim" if start + len(part) < len(own) else "idle",
-                    **{name: first[name] for name in ("src_ip", "dst_ip", "src_port", "dst_port")},
+                    src_ip=src_ip,
+                    dst_ip=dst_ip,
+                    src_port=src_port,
+                    dst_port=dst_port,
                     protocol=key[0],
                     start_ns=first["ts_ns"],
                     end_ns=end_ns,
@@ -151,6 +162,7 @@ def insert_traffic(store: Store, count: int = 400, seed: int = 1, offset: int = 
             length=packet["length_bytes"],
             score=of_frame.get(packet["frame"], benign).score,
             attack_class=of_frame.get(packet["frame"], benign).attack_class,
+            is_fragment=bool(packet["fragment"]),
         )
         for packet in packets
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -57,6 +58,21 @@ def test_a_page_is_read_in_the_order_of_the_key_and_its_records_by_key_and_ends(
         assert {"capture_id", "end_ns"} <= key_of(plan)
     if threat is None:
         assert all("by_src_ip" in plan for plan in records)
+
+
+@pytest.mark.parametrize("threat", [None, *Threat])
+def test_what_is_wanted_is_asked_of_packets_before_anything_else(
+    module_store: Store, traffic: Traffic, threat: Threat | None
+) -> None:
+    listening: Any = Listening(module_store)
+    given = {"capture_id": traffic.capture_id, "source_ip": "10.0.0.1", "port": 80, "protocols": [6]}
+    events(listening, EventFilter(threat=threat, given=given), 5)
+    pages = plans_of(listening, "packet_logs")
+    assert pages
+    for plan in pages:
+        asked = next(line for line in plan.splitlines() if "Prewhere filter column" in line)
+        assert {"protocol", "dst_port", "src_ip"} <= set(re.findall(r"\w+", asked))
+        assert not {"ts_ns", "capture_id"} & set(re.findall(r"\w+", asked))
 
 
 def key_of(plan: str) -> set[str]:
