@@ -36,6 +36,11 @@ END = ethernet(ipv4(17, udp(b"the end", destination_port=9)))
 SECOND_NS = 10**9
 
 
+ROOMY = 128 * MIB
+"""Of a ring that loses nothing, however late a machine under load comes to read it: a block is handed over after a few
+milliseconds, full or not."""
+
+
 @pytest.fixture(scope="module")
 def veth() -> Iterator[Veth]:
     with veth_pair() as pair:
@@ -80,7 +85,7 @@ def kernel_count(port: LivePort) -> HopCount:
 def test_frames_come_out_as_they_were_sent(veth: Veth) -> None:
     frames = conversations(3000)
     began_ns = time.time_ns()
-    with open_port(PortPlan(veth.near, ring_bytes=4 * MIB)) as port:
+    with open_port(PortPlan(veth.near, ring_bytes=ROOMY)) as port:
         found = captured(port, port, veth, frames)
         assert kernel_count(port) == HopCount(Hop.KERNEL, "", 3000, 3000)
     assert [frame for frame, _, _ in found] == frames
@@ -93,7 +98,7 @@ def test_frames_come_out_as_they_were_sent(veth: Veth) -> None:
 def test_the_tag_that_the_kernel_took_off_is_decoded_as_the_vlan(veth: Veth) -> None:
     frames = [ethernet(ipv4(17, udp(b"x")), vlans=vlans) for vlans in ([], [5], [4094], [7, 9])]
     vlans = []
-    with open_port(PortPlan(veth.near, ring_bytes=4 * MIB)) as port:
+    with open_port(PortPlan(veth.near, ring_bytes=ROOMY)) as port:
         threading.Thread(target=veth.send, args=(frames,)).start()
         for block in port.blocks(1000):
             vlans += decode(block, NO_TIME_NS).vlan.tolist()
@@ -112,7 +117,7 @@ def test_the_tag_that_the_kernel_took_off_is_decoded_as_the_vlan(veth: Veth) -> 
 def test_a_filter_lets_pass_what_it_says(veth: Veth, expression: str, passes: object) -> None:
     frames = [ethernet(ipv4(17, udp(bytes(size), destination_port=port))) for size in (9, 600) for port in (53, 80)]
     wanted = [frame for frame in frames if callable(passes) and passes(frame)]
-    with open_port(PortPlan(veth.near, filter=f"({expression}) or udp port 9", ring_bytes=4 * MIB)) as port:
+    with open_port(PortPlan(veth.near, filter=f"({expression}) or udp port 9", ring_bytes=ROOMY)) as port:
         threading.Thread(target=veth.send, args=([*frames, END],)).start()
         found = until_end(port)
         assert kernel_count(port).packets_in == len(wanted) + 1
@@ -131,7 +136,7 @@ def until_end(port: LivePort) -> list[bytes]:
 
 def test_a_filter_sees_the_tag_that_the_kernel_took_off(veth: Veth) -> None:
     frames = [ethernet(ipv4(17, udp(b"x")), vlans=vlans) for vlans in ([], [5], [6])]
-    with open_port(PortPlan(veth.near, filter="vlan 5 or udp port 9", ring_bytes=4 * MIB)) as port:
+    with open_port(PortPlan(veth.near, filter="vlan 5 or udp port 9", ring_bytes=ROOMY)) as port:
         threading.Thread(target=veth.send, args=([*frames, END, ethernet(END[14:], vlans=[5])],)).start()
         found: list[bytes] = []
         for block in port.blocks(1000):
@@ -151,7 +156,7 @@ def test_a_wrong_filter_gets_the_message_of_libpcap(veth: Veth) -> None:
 @pytest.mark.parametrize("snap_bytes", [64, 100])
 def test_the_snap_length_cuts_frames_and_keeps_their_length(veth: Veth, snap_bytes: int) -> None:
     frames = conversations(200)
-    with open_port(PortPlan(veth.near, snap_bytes=snap_bytes, ring_bytes=4 * MIB)) as port:
+    with open_port(PortPlan(veth.near, snap_bytes=snap_bytes, ring_bytes=ROOMY)) as port:
         found = captured(port, port, veth, frames)
     assert [frame for frame, _, _ in found] == [frame[:snap_bytes] for frame in frames]
     assert [length for _, length, _ in found] == [len(frame) for frame in frames]
@@ -159,7 +164,7 @@ def test_the_snap_length_cuts_frames_and_keeps_their_length(veth: Veth, snap_byt
 
 def test_rings_share_the_flows_and_lose_nothing(veth: Veth) -> None:
     frames = conversations(2000)
-    with open_port(PortPlan(veth.near, rings=3, ring_bytes=12 * MIB)) as port:
+    with open_port(PortPlan(veth.near, rings=3, ring_bytes=3 * ROOMY)) as port:
         found = captured(port, port, veth, frames)
         assert kernel_count(port) == HopCount(Hop.KERNEL, "", 2000, 2000)
         shares = [ring.frames for ring in port.rings]
@@ -228,7 +233,7 @@ def test_a_capture_with_a_duration_ends_by_itself(veth: Veth) -> None:
 def test_the_recorded_file_is_what_tshark_reads(veth: Veth, tmp_path: Path) -> None:
     frames = conversations(300)
     path = tmp_path / "out.pcapng"
-    with open_port(PortPlan(veth.near, ring_bytes=4 * MIB)) as port:
+    with open_port(PortPlan(veth.near, ring_bytes=ROOMY)) as port:
         recorder = Recorder([OutputFile(path, file_header(port.link_type, 262_144, veth.near))])
         found = captured(RecordedSource(port, recorder), port, veth, frames)
     fields = ["frame.time_epoch", "frame.len", "vlan.id"]
