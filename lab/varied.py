@@ -59,8 +59,31 @@ WEB_ATTACKS = (
 FLOODS = ("flood-syn-forged", "flood-udp", "flood-icmp", "scan-udp")
 """Those with flows of a packet or two."""
 
+WEB = (
+    "sql",
+    "xss",
+    "flood-http",
+    "hulk",
+    "web-hydra",
+    "web-curl",
+    "goldeneye",
+    "slow-headers",
+    "slow-body",
+)
+"""Those that speak HTTP."""
+
 MIXED_UP = ("flood-syn", "xss", "sql", "flood-http", "scan-syn", "scan-version")
 """Those that are taken for each other, or for work."""
+
+BUSY = ("hulk-busy", "hulk", "flood-http", "sql", "xss", "web-curl", "slow-headers")
+"""Single requests, and floods of pages that the server is slow to answer."""
+
+LONG = ("slow-long",)
+"""Slow attacks of minutes."""
+
+PACKETS = ("flood-syn", "flood-syn-forged", "flood-udp", "flood-icmp")
+SCANS = ("scan-syn", "scan-connect", "scan-udp", "scan-fin", "scan-version", "infiltration")
+"""Floods of packets and scans, which a stack tells apart."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +103,39 @@ RECIPE: tuple[Take, ...] = (
     *(Take("train", seed, 60, only=WEB_ATTACKS) for seed in range(141, 149)),
     *(Take("train", seed, 45, only=FLOODS) for seed in range(151, 155)),
     *(Take("train", seed, 40, only=MIXED_UP) for seed in range(161, 167)),
+    *(Take("train", seed, 30, only=LONG) for seed in range(171, 175)),
+    *(Take("train", seed, 70, only=BUSY) for seed in range(181, 187)),
+    Take("train", 601, 150),
+    Take("train", 602, 120),
+    *(Take("train", seed, 80, only=(*PACKETS, *SCANS)) for seed in range(621, 624)),
+    *(Take("train", seed, 90, only=(*WEB, "hulk-busy")) for seed in range(631, 634)),
+    *(Take("train", seed, 30, only=LONG) for seed in (641, 642)),
     Take("validate", 201, 300),
     *(Take("validate", seed, 100) for seed in range(202, 205)),
+    *(Take("validate", seed, 30, only=LONG) for seed in (175, 211)),
+    Take("validate", 401, 200, is_held_out=True),
+    Take("validate", 411, 30, only=LONG),
+    Take("validate", 412, 60, only=("hulk-busy", "hulk", "flood-http", "sql", "xss")),
+    Take("validate", 413, 30, only=("hulk-busy",)),
+    Take("validate", 651, 150),
+    Take("validate", 661, 80, only=(*PACKETS, *SCANS)),
+    Take("validate", 671, 80, only=(*WEB, "hulk-busy")),
+    Take("validate", 681, 30, only=LONG),
+    Take("validate", 701, 200, is_held_out=True),
+    Take("validate", 702, 150, is_held_out=True),
+    Take("validate", 703, 100, only=(*WEB, "hulk-busy")),
+    Take("validate", 711, 30, only=LONG),
     Take("unseen", 301, 360, is_held_out=True),
     *(Take("unseen", seed, 150, is_held_out=True) for seed in range(302, 306)),
+    Take("unseen", 801, 200, is_held_out=True),
+    *(Take("unseen", seed, 150, is_held_out=True) for seed in (802, 821, 822)),
+    Take("unseen", 803, 100, only=(*WEB, "hulk-busy")),
+    Take("unseen", 804, 30, only=LONG),
 )
-"""What the shipped model was trained, chosen and judged with: an hour and a half of captures."""
+"""What the shipped model was trained, chosen and judged with: three hours of captures.
+
+Those of seeds below 400 were recorded before hosts drew their TCP stacks.
+"""
 
 
 def varied(
