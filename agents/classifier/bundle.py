@@ -66,7 +66,6 @@ class Bundle:
     network: DuelingNetwork
     scaler: Scaler
     calibration: Calibration
-    architecture: Architecture
     about: About
 
     @property
@@ -94,7 +93,7 @@ class Bundle:
                 "feature_schema": feature_schema_hash(),
                 "classes": list(CLASS_NAMES),
                 "temperature": self.calibration.temperature,
-                "width": self.architecture.width,
+                "width": self.network.width,
                 "about": asdict(self.about),
             },
             buffer,
@@ -152,7 +151,9 @@ class Bundle:
         """
         content = _content(path)
         model_bundle.check_features(content["features"], content["feature_schema"], str(path))
-        architecture = Architecture(width=int(content["width"]))
+        # Those of before 1.2.0 have none.
+        n_cuts = len(content["weights"].get("cuts.bias", ()))
+        architecture = Architecture(width=int(content["width"]), n_cuts=n_cuts)
         network = DuelingNetwork(architecture)
         try:
             network.load_state_dict(_in_contract_order(path, content))
@@ -163,7 +164,6 @@ class Bundle:
             network.eval(),
             Scaler(content["mean"].numpy(), content["scale"].numpy()),
             Calibration(float(content["temperature"])),
-            architecture,
             About(**{name: value for name, value in content["about"].items() if name in known}),
         )
 
@@ -189,7 +189,7 @@ def _in_contract_order(path: Path, content: dict[str, Any]) -> dict[str, torch.T
     if sorted(classes) != sorted(CLASS_NAMES):
         raise ModelError(f"The classes of the model {path} are not the {len(CLASS_NAMES)} of the contract.")
     order = [classes.index(name) for name in CLASS_NAMES]
-    for name in ("advantage.weight", "advantage.bias"):
+    for name in (f"{trunk}advantage.{part}" for trunk in ("", "second.") for part in ("weight", "bias")):
         if name in weights:
             weights[name] = weights[name][order]
     return weights

@@ -118,8 +118,8 @@ def _train(
 
     from agents.classifier.dataset import load_flows
     from agents.classifier.fitting import fit
+    from agents.classifier.plan import TrainingPlan
     from agents.classifier.plots import draw_learning_curves
-    from agents.classifier.training import TrainingPlan
 
     plan = TrainingPlan(**options)  # type: ignore[arg-type]
     flows = load_flows(files, with_interim=True)
@@ -153,7 +153,7 @@ def _packed(fitted: Fitted, flows: LabelledFlows, version: str) -> Any:
         metrics={"validation_macro_f1": best.validation_f1, "validation_loss": best.validation_loss},
         plan=plan_rows(fitted.plan),
     )
-    return Bundle(fitted.network, fitted.scaler, fitted.calibration, fitted.plan.architecture, about)
+    return Bundle(fitted.network, fitted.scaler, fitted.calibration, about)
 
 
 @click.command("evaluate", epilog=examples("spanwatch evaluate flows.parquet --model new.pt"))
@@ -170,6 +170,7 @@ def _packed(fitted: Fitted, flows: LabelledFlows, version: str) -> Any:
 )
 @click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the full report here.")
 @click.option("--quick", is_flag=True, help="With --page: the main split only, one seed.")
+@click.option("--patience", type=click.IntRange(0), help="With --page: epochs to wait for a better one; 0: take all.")
 @click.option("--again", is_flag=True, help="With --page: from the figures that an earlier run has left beside it.")
 @click.option("--threads", type=click.IntRange(1), help="Threads to use; all processors unless told.")
 def evaluate_command(
@@ -179,6 +180,7 @@ def evaluate_command(
     unseen: tuple[Path, ...],
     page: Path | None,
     quick: bool,
+    patience: int | None,
     again: bool,
     threads: int | None,
 ) -> None:
@@ -195,7 +197,8 @@ def evaluate_command(
         if page is None:
             _judge(files, model, labels)
         else:
-            _report(files, model, page, unseen, quick, again)
+            plan = {} if patience is None else {"patience": patience}
+            _report(files, model, page, unseen, plan, quick, again)
     except SpanwatchError as error:
         raise click.ClickException(str(error)) from error
 
@@ -221,16 +224,22 @@ def _judge(files: tuple[Path, ...], model: Path | None, labels: Path | None) -> 
 
 
 def _report(
-    files: tuple[Path, ...], model: Path | None, page: Path, unseen: tuple[Path, ...], quick: bool, again: bool
+    files: tuple[Path, ...],
+    model: Path | None,
+    page: Path,
+    unseen: tuple[Path, ...],
+    options: dict[str, int],
+    quick: bool,
+    again: bool,
 ) -> None:
     from agents.classifier.bundle import Bundle
     from agents.classifier.dataset import load_flows
     from agents.classifier.experiments import Questions, investigate, load_findings, save_findings
+    from agents.classifier.plan import TrainingPlan
     from agents.classifier.report import write_report
-    from agents.classifier.training import TrainingPlan
     from infra.settings import SHIPPED_MODEL
 
-    plan = TrainingPlan()
+    plan = TrainingPlan(**options)  # type: ignore[arg-type]
     figures = page.with_suffix("") / "figures.json"
     others = load_flows(unseen) if unseen else None
     if not again:

@@ -20,6 +20,13 @@ from schemas.errors import FlowFileError
 from schemas.flows import FEATURE_NAMES
 
 _PAYLOAD = FEATURE_NAMES.index("Total Length of Fwd Packets")
+_ANSWER = FEATURE_NAMES.index("Total Length of Bwd Packets")
+_DURATION = FEATURE_NAMES.index("Flow Duration")
+_SLOW = [CLASS_NAMES.index(name) for name in ("DoS slowloris", "DoS Slowhttptest")]
+
+PROBE_US, PROBE_BYTES = 3_000_000, 600
+"""A slow attacker's request that is answered in less time and is no longer asks whether the server is still there."""
+
 _WITHOUT_PAYLOAD = [CLASS_NAMES.index(name) for name in ("BENIGN", "PortScan", "DDoS")]
 
 PUBLISHED, OWN = 0, 1
@@ -151,7 +158,8 @@ def _load(path: Path, with_interim: bool, whole: Mapping[str, LabelRow]) -> Labe
     features, is_usable = repaired(table.features)
     numbers = {name: class_number(name) for name in set(table.labels)}
     labels = np.array([numbers[name] for name in table.labels], np.int64)
-    is_attempted = (labels == ATTEMPTED) | (table.is_own & _says_nothing(features, labels))
+    is_idle = table.is_own & (_says_nothing(features, labels) | _is_probe(features, labels))
+    is_attempted = (labels == ATTEMPTED) | is_idle
     skipped = {"not a finite number": int((~is_usable).sum()), "attempted": int((is_usable & is_attempted).sum())}
     kept = is_usable & ~is_attempted & (table.is_final | with_interim)
     tools, captures = np.array(table.tools, np.str_), np.array(table.captures, np.str_)
@@ -176,6 +184,17 @@ def _says_nothing(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int6
     """
     is_mute: npt.NDArray[np.bool_] = features[:, _PAYLOAD] == 0
     return is_mute & ~np.isin(labels, _WITHOUT_PAYLOAD)
+
+
+def _is_probe(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Mark requests of slow attackers that are as short and as soon answered as anybody's.
+
+    slowhttptest asks once a second whether the server still answers. A label file cannot tell these requests from the
+    attack, and nothing in them is an attack.
+    """
+    is_short = (features[:, _DURATION] < PROBE_US) & (features[:, _PAYLOAD] <= PROBE_BYTES)
+    is_probe: npt.NDArray[np.bool_] = np.isin(labels, _SLOW) & is_short & (features[:, _ANSWER] > 0)
+    return is_probe
 
 
 def _digest(path: Path) -> str:

@@ -14,8 +14,9 @@ from agents.classifier.by_tool import ToolScore, scores_by_tool
 from agents.classifier.calibration import Reliability
 from agents.classifier.dataset import OWN, LabelledFlows, earlier
 from agents.classifier.fitting import Fitted, Progress, Selection, fit_selected, select
+from agents.classifier.plan import TrainingPlan
 from agents.classifier.scores import Scores, scores
-from agents.classifier.training import Epoch, TrainingPlan
+from agents.classifier.training import Epoch
 from agents.classifier.trees import TREES, tree_probabilities
 from schemas.flows import FEATURE_NAMES
 

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from agents.classifier.calibration import Calibration
 from agents.classifier.dataset import LabelledFlows, earlier
 from agents.classifier.network import DuelingNetwork
+from agents.classifier.plan import TrainingPlan
 from agents.classifier.scaler import Scaler
 from agents.classifier.scores import macro_f1
-from agents.classifier.training import Agent, Epoch, TrainingPlan, q_values_of, reward_table, strata, without
+from agents.classifier.training import Agent, Epoch, q_values_of, reward_table, strata, without
 
 SELECTION_FRACTION = 0.8
 """Of the training flows, by time; the rest says when to stop and how sure to be."""
@@ -88,7 +89,7 @@ def select(flows: LabelledFlows, plan: TrainingPlan, device: str, progress: Prog
     is_older = earlier(flows, SELECTION_FRACTION)
     older, newer = flows.of(is_older), flows.of(~is_older)
     scaler = Scaler.fit(older.features, _weights(older, plan))
-    agent = Agent(scaler.apply(older.features), strata(older.labels, older.sources), plan, device)
+    agent = Agent(scaler.apply(older.features), strata(older.labels, older.sources), plan, device, scaler)
     states = without(scaler.apply(newer.features), plan.ignored)
     history: list[Epoch] = []
     n_epochs, least, best_values = 0, np.inf, np.empty(0, np.float32)
@@ -127,7 +128,7 @@ def fit_selected(
 ) -> Fitted:
     """Train on all of the flows for the selected number of epochs; see ``fit``."""
     scaler = Scaler.fit(flows.features, _weights(flows, plan))
-    agent = Agent(scaler.apply(flows.features), strata(flows.labels, flows.sources), plan, device)
+    agent = Agent(scaler.apply(flows.features), strata(flows.labels, flows.sources), plan, device, scaler)
     history = []
     for _ in range(selection.n_epochs):
         history.append(agent.epoch())

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from agents.classifier.features import HEADER_LENGTHS, LEAST_HEADER, MOST_LAPS, PACKETS
-from agents.classifier.network import DuelingNetwork
+from agents.classifier.network import JOINING_TEMPERATURE, DuelingNetwork, Trunk
 from agents.classifier.scaler import CLIP
 from schemas.classes import N_CLASSES
 from schemas.flows import N_FEATURES
@@ -33,6 +33,9 @@ FEATURES, CLASSES = "features", "classes"
 PROBABILITIES, CONTRIBUTIONS = "probabilities", "contributions"
 MEAN, SCALE, TEMPERATURE = "mean", "scale", "temperature"
 
+SECOND = "second."
+"""Before the names of the numbers of the second trunk."""
+
 Back = Callable[[str], str]
 """From the name of the gradient behind a layer to that of the gradient before it."""
 
@@ -40,7 +43,8 @@ Back = Callable[[str], str]
 def serving_graph(network: DuelingNetwork) -> bytes:
     """Return the graph from raw features (n, 78) to calibrated probabilities (n, 15)."""
     graph = _Graph()
-    q_values = graph.q_values(network, graph.scaled())
+    states = graph.scaled()
+    q_values, _ = graph.joined(network, states, graph.encoded(network, states))
     cool = graph.node("Div", q_values, graph.learned(TEMPERATURE, [1]))
     graph.node("Softmax", cool, name=PROBABILITIES, axis=1)
     return graph.finished([(PROBABILITIES, N_CLASSES)])
@@ -50,16 +54,29 @@ def reasons_graph(network: DuelingNetwork) -> bytes:
     """Return the graph from raw features (n, 78) and classes (n,) to the contributions (n, 78) of the features.
 
     They are integrated gradients (Sundararajan et al., ICML 2017) from the mean flow of the training data to the flow
-    itself, of the Q-value of its class less that of the best other one; taken at the middles of so many ``STEPS``.
+    itself, of the Q-value of its class less that of the best other one; taken at the middles of so many ``STEPS``. The
+    way is straight for what the first layers see, and what a feature's cuts add is the feature's. A trunk counts by its
+    share in the probability of the class.
     """
     graph = _Graph()
     graph.inputs.append(helper.make_tensor_value_info(CLASSES, TensorProto.INT64, ["n"]))
     states = graph.scaled()
-    direction = graph.direction(graph.q_values(network, states))
-    middles = ((np.arange(STEPS, dtype=np.float32) + 0.5) / STEPS).reshape(STEPS, 1, 1)
-    points = graph.node("Mul", graph.node("Unsqueeze", states, graph.constant([0])), graph.constant(middles))
-    gradient = graph.gradient(network, points, direction)
-    graph.node("Mul", gradient, graph.node("Div", states, graph.constant(np.float32(STEPS))), name=CONTRIBUTIONS)
+    encoded = graph.encoded(network, states)
+    q_values, each = graph.joined(network, states, encoded)
+    direction = graph.direction(q_values)
+    trunks = graph.trunks(network, states, encoded)
+    shares = graph.shares(each) if len(trunks) > 1 else [graph.constant(np.float32(1))]
+    mean = graph.encoded(network, graph.constant(np.zeros((1, N_FEATURES), np.float32)))
+    added = []
+    for (prefix, trunk, end), share in zip(trunks, shares, strict=True):
+        begin = mean if end == encoded else graph.constant(np.zeros((1, N_FEATURES), np.float32))
+        way = graph.node("Sub", end, begin)
+        middles = ((np.arange(STEPS, dtype=np.float32) + 0.5) / STEPS).reshape(STEPS, 1, 1)
+        steps = graph.node("Mul", graph.node("Unsqueeze", way, graph.constant([0])), graph.constant(middles))
+        gradient = graph.gradient(prefix, trunk, graph.node("Add", steps, begin), direction)
+        step = graph.node("Mul", way, graph.node("Div", share, graph.constant(np.float32(STEPS))))
+        added.append(graph.by_feature(network, graph.node("Mul", gradient, step), prefix))
+    graph.node("Sum", *added, name=CONTRIBUTIONS)
     return graph.finished([(CONTRIBUTIONS, N_FEATURES)])
 
 
@@ -132,11 +149,55 @@ class _Graph:
         scaled = self.node("Div", centred, self.learned(SCALE, [N_FEATURES]))
         return self.node("Clip", scaled, self.constant(np.float32(-CLIP)), self.constant(np.float32(CLIP)))
 
-    def q_values(self, network: DuelingNetwork, states: str) -> str:
-        """From states to Q-values."""
-        values = states
-        for name, layer in network.body.named_children():
-            place = f"body.{name}"
+    def encoded(self, network: DuelingNetwork, states: str) -> str:
+        """From states to what the first layer sees; see ``DuelingNetwork.encoded``."""
+        if network.cuts is None:
+            return states
+        ramps = self.linear("cuts", network.cuts, states)
+        cut = self.node("Clip", ramps, self.constant(np.float32(0)), self.constant(np.float32(1)))
+        return self.node("Concat", states, cut, axis=1)
+
+    def by_feature(self, network: DuelingNetwork, values: str, prefix: str) -> str:
+        """Add to the values of features (n, 78) those of their cuts, which stand behind them in the second trunk."""
+        if not prefix or network.cuts is None:
+            return values
+        weight = self.learned("cuts.weight", network.cuts.weight.shape)
+        owner = self.node("Cast", self.node("Greater", weight, self.constant(np.float32(0))), to=TensorProto.FLOAT)
+        sizes = self.constant([N_FEATURES, network.cuts.out_features])
+        plain, cut = self.outputs("Split", [values, sizes], ["plain", "cut"], axis=1)
+        return self.node("Add", plain, self.node("MatMul", cut, owner))
+
+    def trunks(self, network: DuelingNetwork, states: str, encoded: str) -> list[tuple[str, Trunk, str]]:
+        """Return each trunk with the prefix of its numbers and what it sees."""
+        first: list[tuple[str, Trunk, str]] = [("", network, states)]
+        return first if network.second is None else [*first, (SECOND, network.second, encoded)]
+
+    def joined(self, network: DuelingNetwork, states: str, encoded: str) -> tuple[str, list[str]]:
+        """Return what trunks say together (n, 15), less one number of each flow, and the probabilities of each trunk.
+
+        See ``network.joined``; of one trunk they are its Q-values, and no probabilities.
+        """
+        found = [self.q_values_of(*one) for one in self.trunks(network, states, encoded)]
+        if len(found) == 1:
+            return found[0], []
+        tau = self.constant(np.float32(JOINING_TEMPERATURE))
+        each = [self.node("Softmax", self.node("Div", one, tau), axis=1) for one in found]
+        return self.node("Mul", self.node("Log", self.node("Sum", *each)), tau), each
+
+    def shares(self, each: list[str]) -> list[str]:
+        """Return the share (n, 1) of each trunk in the probability of the class to explain."""
+        ends = self.constant(np.array([0, 1], np.float32))
+        chosen = self.node("OneHot", CLASSES, self.constant(N_CLASSES), ends)
+        axis = self.constant([1])
+        said = [self.node("ReduceSum", self.node("Mul", one, chosen), axis, keepdims=1) for one in each]
+        total = self.node("Sum", *said)
+        return [self.node("Div", one, total) for one in said]
+
+    def q_values_of(self, prefix: str, trunk: Trunk, inputs: str) -> str:
+        """From what a trunk sees to its Q-values."""
+        values = inputs
+        for name, layer in trunk.body.named_children():
+            place = f"{prefix}body.{name}"
             if isinstance(layer, nn.Linear):
                 values = self.linear(place, layer, values)
             elif isinstance(layer, nn.LayerNorm):
@@ -145,15 +206,15 @@ class _Graph:
                 values = self.node("LayerNormalization", values, weight, bias, axis=-1, epsilon=layer.eps)
             elif isinstance(layer, nn.ReLU):
                 values = self.node("Relu", values)
-        weight, bias = self.heads(network)
+        weight, bias = self.heads(prefix, trunk)
         return self.node("Gemm", values, weight, bias, transB=1)
 
-    def heads(self, network: DuelingNetwork) -> tuple[str, str]:
+    def heads(self, prefix: str, trunk: Trunk) -> tuple[str, str]:
         """Return weights and biases of Q(s, a) = V(s) + A(s, a) − mean of A(s, ·): one layer, folded at loading."""
         both = []
         for part in ("weight", "bias"):
             value, advantage = (
-                self.learned(f"{head}.{part}", getattr(getattr(network, head), part).shape)
+                self.learned(f"{prefix}{head}.{part}", getattr(getattr(trunk, head), part).shape)
                 for head in ("value", "advantage")
             )
             mean = self.node("ReduceMean", advantage, axes=[0], keepdims=1)
@@ -168,11 +229,11 @@ class _Graph:
         best = self.node("ArgMax", others, axis=1, keepdims=0)
         return self.node("Sub", chosen, self.node("OneHot", best, depth, ends))
 
-    def gradient(self, network: DuelingNetwork, points: str, direction: str) -> str:
-        """Return the sum over points (steps, n, 78) of the gradients of ``direction · Q`` (n, 78)."""
+    def gradient(self, prefix: str, trunk: Trunk, points: str, direction: str) -> str:
+        """Return the sum over points (steps, n, inputs) of the gradients of ``direction · Q`` (n, inputs)."""
         values, ways_back = points, []
-        for name, layer in network.body.named_children():
-            place = f"body.{name}"
+        for name, layer in trunk.body.named_children():
+            place = f"{prefix}body.{name}"
             if isinstance(layer, nn.Linear):
                 values, back = self.linear_and_back(place, layer, values)
             elif isinstance(layer, nn.LayerNorm):
@@ -182,7 +243,7 @@ class _Graph:
             else:
                 continue
             ways_back.append(back)
-        weight, _ = self.heads(network)
+        weight, _ = self.heads(prefix, trunk)
         gradient = self.node("Unsqueeze", self.node("MatMul", direction, weight), self.constant([0]))
         first, *later = ways_back
         for back in reversed(later):

@@ -7,90 +7,22 @@ A verdict does not change the next flow, so the discount γ is 0 and the problem
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from agents.classifier.cuts import cuts_of
 from agents.classifier.dataset import OWN, PUBLISHED
-from agents.classifier.network import Architecture, DuelingNetwork
+from agents.classifier.disturbance import Disturbance
+from agents.classifier.network import DuelingNetwork
+from agents.classifier.plan import TrainingPlan
 from agents.classifier.replay import Lessons, ReplayBuffer
+from agents.classifier.scaler import Scaler
 from schemas.classes import BENIGN, N_CLASSES
 from schemas.flows import FEATURE_NAMES
-
-_PORT = FEATURE_NAMES.index("Destination Port")
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """Everything that decides how an agent is trained; the same plan and rows give the same network on one machine.
-
-    Parameters
-    ----------
-    epochs : int
-        At most so many times as many flows as there are.
-    patience : int
-        Epochs without a validation loss near the least one after which selection stops; 0: it
-        does not, and all epochs are taken.
-    batch : int
-        Transitions learned from at once.
-    learning_rate, weight_decay : float
-        Peak of the one-cycle schedule, and decay of AdamW.
-    noise : float
-        Standard deviation of what is added to scaled features, so that values alike to the digit are not learned by
-        heart.
-    own_noise : float
-        ``noise`` for our own flows, of which there are more kinds: less, since requests differ in a few bytes.
-    port_mixing : float
-        Share of the transitions whose destination port is swapped for another flow's, since a service can listen
-        elsewhere.
-    class_power, most_weight, benign_weight : float
-        A class is drawn (most frequent / its flows)^power times as often as it occurs, at most so many times; benign
-        flows so many times more.
-    own_share : float
-        Of what is learned from, the share of our own flow meter's flows, where there are others beside them.
-    own_benign_weight : float
-        ``benign_weight`` among our own flows.
-    false_alarm_reward : float
-        For calling a benign flow an attack; any other wrong verdict earns -1, the right one 1.
-    huber_delta : float
-        Error of a Q-value from which the loss grows linearly.
-    gamma : float
-        Discount; 0 because verdicts do not change what comes.
-    target_rate : float
-        Share by which the target network follows at each step.
-    last_epsilon : float
-        Share of random verdicts in the second half; it falls from 1 in the first.
-    learns_all_actions : bool
-        Whether the label tells what every verdict would have earned; if not, only the verdict given is learned from.
-    ignored : tuple of str
-        Features that are held at their mean, to learn what a model owes to them.
-    """
-
-    epochs: int = 36
-    patience: int = 8
-    batch: int = 256
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    noise: float = 0.08
-    own_noise: float = 0.02
-    port_mixing: float = 0.3
-    class_power: float = 0.65
-    most_weight: float = 200.0
-    benign_weight: float = 12.0
-    own_share: float = 0.3
-    own_benign_weight: float = 8.0
-    false_alarm_reward: float = -1.5
-    huber_delta: float = 0.3
-    gamma: float = 0.0
-    target_rate: float = 0.01
-    last_epsilon: float = 0.02
-    learns_all_actions: bool = True
-    ignored: tuple[str, ...] = ()
-    seed: int = 0
-    architecture: Architecture = field(default_factory=Architecture)
 
 
 @dataclass(frozen=True)
@@ -187,10 +119,17 @@ class Agent:
     plan : TrainingPlan
     device : str
         Of PyTorch.
+    scaler : Scaler, optional
+        Of the states; without it no lengths are changed, see ``disturbance``.
     """
 
     def __init__(
-        self, states: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64], plan: TrainingPlan, device: str = "cpu"
+        self,
+        states: npt.NDArray[np.float32],
+        numbers: npt.NDArray[np.int64],
+        plan: TrainingPlan,
+        device: str = "cpu",
+        scaler: Scaler | None = None,
     ) -> None:
         torch.manual_seed(plan.seed)
         labels = numbers % N_CLASSES
@@ -198,16 +137,18 @@ class Agent:
         self._rng = np.random.default_rng(plan.seed)
         self._states = torch.from_numpy(without(states, plan.ignored)).to(device)
         self._rewards = reward_table(plan).to(device)[torch.from_numpy(labels)]
-        self._online = DuelingNetwork(plan.architecture).to(device)
-        self.network = copy.deepcopy(self._online).eval()
+        cuts = cuts_of(without(states, plan.ignored), numbers, plan.cuts, np.random.default_rng(plan.seed))
+        self._online = DuelingNetwork(replace(plan.architecture, n_cuts=len(cuts.bias))).to(device)
+        self._online.put(cuts)
+        self.network: DuelingNetwork = copy.deepcopy(self._online).eval()
         """The target network: with γ = 0 its use is that it averages, over steps, what the online network is."""
-        self._optimizer = torch.optim.AdamW(
-            self._online.parameters(), plan.learning_rate, weight_decay=plan.weight_decay
-        )
+        learned = [one for one in self._online.parameters() if one.requires_grad]
+        self._optimizer = torch.optim.AdamW(learned, plan.learning_rate, weight_decay=plan.weight_decay)
         self._steps_per_epoch = max(1, len(labels) // plan.batch)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, plan.learning_rate, total_steps=plan.epochs * self._steps_per_epoch
         )
+        self._disturbance = Disturbance(self._states, plan, scaler)
         shares = stratum_shares(numbers, plan)
         self._buffer = ReplayBuffer(shares, int(np.bincount(self._strata).max()))
         self.epochs_done = 0
@@ -240,13 +181,15 @@ class Agent:
 
     def _learn(self, lessons: Lessons) -> torch.Tensor:
         plan = self._plan
-        q_values = self._online(self._disturbed(lessons.rows))
+        is_own = self._strata[lessons.rows] >= OWN * N_CLASSES
+        states = self._disturbance.of(lessons.rows, is_own)
+        q_values = self._online.each(*self._disturbance.with_other_windows(states, is_own))
         next_states = self._states[lessons.next_rows] if plan.gamma else None
         targets = bellman_targets(self._rewards[lessons.rows], next_states, plan.gamma, self._online, self.network)
         if not plan.learns_all_actions:
-            actions = torch.from_numpy(lessons.actions).to(self._device)[:, None]
-            q_values, targets = q_values.gather(1, actions), targets.gather(1, actions)
-        loss = nn.functional.smooth_l1_loss(q_values, targets, beta=plan.huber_delta)
+            rows, actions = np.arange(len(lessons.actions)), lessons.actions
+            q_values, targets = q_values[:, rows, actions], targets[rows, actions]
+        loss = nn.functional.smooth_l1_loss(q_values, targets.expand_as(q_values), beta=plan.huber_delta)
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
@@ -254,17 +197,6 @@ class Agent:
             self._schedule.step()
         self._follow()
         return loss.detach()
-
-    def _disturbed(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
-        """Return states with noise, and some with the port of another flow."""
-        states = self._states[rows]
-        plan, is_own = self._plan, self._strata[rows] >= OWN * N_CLASSES
-        noise = torch.from_numpy(np.where(is_own, plan.own_noise, plan.noise).astype(np.float32)).to(self._device)
-        states = states + noise[:, None] * torch.randn_like(states)
-        swapped = np.flatnonzero(self._rng.random(len(rows)) < plan.port_mixing)
-        others = self._rng.integers(0, len(self._states), len(swapped))
-        states[swapped, _PORT] = self._states[others, _PORT]
-        return states
 
     def _follow(self) -> None:
         # At first it is the plain mean of all steps: what it began as counts for nothing.

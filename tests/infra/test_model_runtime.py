@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from agents.classifier.bundle import About, Bundle
 from agents.classifier.dataset import load_flows
 from agents.classifier.fitting import fit
-from agents.classifier.network import Architecture
-from agents.classifier.training import TrainingPlan
+from agents.classifier.network import JOINING_TEMPERATURE, Architecture, joined
+from agents.classifier.plan import TrainingPlan
 from infra.model_runtime import BEYOND, ROWS_PER_PASS, Model
 from infra.settings import SHIPPED_MODEL
 from schemas.classes import BENIGN, CLASS_NAMES, N_CLASSES
@@ -35,7 +35,7 @@ def bundle() -> Bundle:
     torch.set_num_threads(1)
     plan = TrainingPlan(epochs=12, batch=32, benign_weight=1, architecture=Architecture(width=32))
     model = fit(flows_of(np.random.default_rng(0).integers(0, N_CLASSES, 600)), plan)
-    return Bundle(model.network, model.scaler, model.calibration, plan.architecture, About("test"))
+    return Bundle(model.network, model.scaler, model.calibration, About("test"))
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,16 @@ def test_a_flow_gets_the_same_verdict_alone_and_in_any_batch(model: Model) -> No
     assert np.allclose(many, np.tile(together, (copies, 1)), atol=1e-5)
 
 
+def test_a_verdict_is_by_the_mean_of_what_both_trunks_find_probable(bundle: Bundle) -> None:
+    states = torch.from_numpy(reference.states_of(bundle, features_of(LABELS, seed=8)))
+    with torch.no_grad():
+        each, both = bundle.network.each(states), bundle.network(states)
+    assert len(each) == 2
+    mean = (each / JOINING_TEMPERATURE).softmax(dim=2).mean(dim=0)
+    assert torch.allclose((both / JOINING_TEMPERATURE).softmax(dim=1), mean, atol=1e-5)
+    assert torch.allclose(joined(each[:1].repeat(2, 1, 1)), each[0], atol=1e-5)
+
+
 def test_threads_share_a_model(model: Model) -> None:
     features = features_of(LABELS, seed=7)
     expected = model.predict(features)
@@ -157,12 +167,15 @@ def test_contributions_of_many_steps_sum_to_what_speaks_for_a_verdict(bundle: Bu
     # Of the oracle, which takes any number of steps; the model is held to it above.
     features = features_of(LABELS, seed=7)
     classes = model.predict(features).classes
-    q_values = reference.q_values(bundle, features)
-    rows = np.arange(len(LABELS))
-    second = np.argsort(q_values, axis=1)[:, -2]
-    mean = bundle.network(torch.zeros(1, 78)).detach().numpy()[0]
-    grown = q_values[rows, classes] - q_values[rows, second] - (mean[classes] - mean[second])
-    assert np.allclose(reference.contributions(bundle, features, classes, 256).sum(axis=1), grown, atol=0.05)
+    rows, states = np.arange(len(LABELS)), torch.from_numpy(reference.states_of(bundle, features))
+    second = np.argsort(reference.q_values(bundle, features), axis=1)[:, -2]
+    with torch.no_grad():
+        each, mean = (bundle.network.each(one).numpy() for one in (states, torch.zeros(1, 78)))
+    grown = each[:, rows, classes] - each[:, rows, second] - (mean[:, 0, classes] - mean[:, 0, second])
+    said = np.exp(each / JOINING_TEMPERATURE)
+    shares = (said / said.sum(axis=2, keepdims=True))[:, rows, classes]
+    expected = (grown * shares / shares.sum(axis=0)).sum(axis=0)
+    assert np.allclose(reference.contributions(bundle, features, classes, 256).sum(axis=1), expected, atol=0.05)
 
 
 def test_a_model_says_what_it_is(bundle: Bundle, tmp_path: Path) -> None:

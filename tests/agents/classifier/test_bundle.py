@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import torch
 
 from agents.classifier.bundle import About, Bundle
 from agents.classifier.calibration import Calibration
+from agents.classifier.cuts import Cuts
 from agents.classifier.network import Architecture, DuelingNetwork
 from agents.classifier.scaler import Scaler
+from infra.model_runtime import Model
 from infra.settings import SHIPPED_MODEL
 from schemas.classes import CLASS_NAMES
 from schemas.errors import ModelError
@@ -21,11 +24,17 @@ from tests.agents.classifier.labelled import features_of
 FEATURES = features_of(np.arange(15))
 
 
+def network() -> DuelingNetwork:
+    """Return a network of chance with one cut."""
+    made = DuelingNetwork(Architecture(width=16, n_cuts=1)).eval()
+    made.put(Cuts(np.eye(1, 78, 4, np.float32), np.zeros(1, np.float32)))
+    return made
+
+
 def bundle() -> Bundle:
     torch.manual_seed(0)
-    architecture = Architecture(width=16)
     about = About("0.0.1", flows_by_class={"BENIGN": 3}, metrics={"validation_macro_f1": 0.5}, plan={"seed": "0"})
-    return Bundle(DuelingNetwork(architecture).eval(), Scaler.fit(FEATURES), Calibration(0.3), architecture, about)
+    return Bundle(network(), Scaler.fit(FEATURES), Calibration(0.3), about)
 
 
 def changed(path: Path, **changes: Any) -> Path:
@@ -46,6 +55,16 @@ def test_a_bundle_is_the_same_after_saving_and_loading(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["one.pt"]
 
 
+def test_a_bundle_without_cuts_as_they_were_before_is_one_network(tmp_path: Path) -> None:
+    plain = replace(bundle(), network=DuelingNetwork(Architecture(width=24)).eval())
+    plain.save(tmp_path / "one.pt")
+    read = Bundle.load(tmp_path / "one.pt")
+    assert (read.network.width, read.network.second) == (24, None)
+    expected = reference.probabilities(plain, FEATURES)
+    assert np.array_equal(reference.probabilities(read, FEATURES), expected)
+    assert np.allclose(Model.load(tmp_path / "one.pt").predict(FEATURES).probabilities, expected, atol=1e-5)
+
+
 def test_the_same_model_is_the_same_file_whatever_its_name(tmp_path: Path) -> None:
     bundle().save(tmp_path / "one.pt")
     bundle().save(tmp_path / "other.pt")
@@ -55,7 +74,7 @@ def test_the_same_model_is_the_same_file_whatever_its_name(tmp_path: Path) -> No
 def test_a_bundle_with_its_classes_in_another_order_says_the_same(tmp_path: Path) -> None:
     order = list(reversed(range(15)))
     weights = dict(bundle().network.state_dict())
-    for name in ("advantage.weight", "advantage.bias"):
+    for name in [name for name in weights if "advantage" in name]:
         weights[name] = weights[name][order]
     path = changed(tmp_path / "one.pt", weights=weights, classes=[CLASS_NAMES[place] for place in order])
     first, second = (reference.probabilities(one, FEATURES) for one in (bundle(), Bundle.load(path)))

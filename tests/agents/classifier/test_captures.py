@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from agents.classifier.captures import labelled_records, labels_beside, read_label_rows, read_whole_labels
-from agents.classifier.dataset import OWN, load_flows
+from agents.classifier.dataset import OWN, PROBE_US, load_flows
 from agents.classifier.own_flows import BENIGN_TIMES, write_own_flows
 from lab.labels import Packet, label_of, read_labels
 from schemas.enums import FlowEnd
@@ -52,6 +52,18 @@ def test_a_labelled_capture_is_read_like_any_file_of_flows() -> None:
     assert set(np.unique(flows.labels)) == set(range(15))
     assert "hydra ssh" in flows.tools
     assert len(load_flows([SAMPLE], with_interim=True)) > len(flows)
+
+
+def test_requests_of_a_slow_attacker_that_are_answered_at_once_are_attempts() -> None:
+    said, kept = records(), load_flows([SAMPLE], with_interim=True)
+    slow = [name.startswith("slowhttptest") for name in said.column("tool").to_pylist()]
+    features = np.array(said.filter(pa.array(slow)).column("features").to_pylist(), np.float32)
+    names = ("Total Length of Fwd Packets", "Total Length of Bwd Packets", "Flow Duration")
+    sent, answered, duration_us = (features[:, FEATURE_NAMES.index(name)] for name in names)
+    is_probe = (answered > 0) & (duration_us < PROBE_US)
+    assert is_probe.sum() > 5
+    is_slow = np.char.startswith(kept.tools, "slowhttptest")
+    assert is_slow.sum() == (~is_probe & (sent > 0)).sum()
 
 
 def test_flows_of_a_guesser_that_says_nothing_are_attempts() -> None:

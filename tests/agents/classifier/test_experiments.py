@@ -6,7 +6,7 @@ import torch
 
 from agents.classifier.experiments import NETWORK, Findings, Questions, investigate
 from agents.classifier.network import Architecture
-from agents.classifier.training import TrainingPlan
+from agents.classifier.plan import TrainingPlan
 from agents.classifier.trees import TREES
 from schemas.classes import N_CLASSES
 from tests.agents.classifier.labelled import flows_of

@@ -8,7 +8,8 @@ import torch
 
 from agents.classifier.fitting import NEAR, Fitted, fit
 from agents.classifier.network import Architecture
-from agents.classifier.training import Epoch, TrainingPlan
+from agents.classifier.plan import TrainingPlan
+from agents.classifier.training import Epoch
 from schemas.classes import N_CLASSES
 from tests.agents.classifier.labelled import flows_of
 

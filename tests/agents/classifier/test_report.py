@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from agents.classifier.experiments import Findings, Split, load_findings, save_findings, with_shuffled_ports
+from agents.classifier.plan import TrainingPlan
 from agents.classifier.report import scores_table, write_report
 from agents.classifier.scores import Scores, scores
-from agents.classifier.training import Epoch, TrainingPlan
+from agents.classifier.training import Epoch
 from schemas.classes import CLASS_NAMES, N_CLASSES
 from schemas.flows import FEATURE_NAMES
 from tests.agents.classifier.labelled import flows_of

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from agents.classifier.network import Architecture, DuelingNetwork
+from agents.classifier.plan import TrainingPlan
 from agents.classifier.scaler import Scaler
 from agents.classifier.training import (
     Agent,
-    TrainingPlan,
     bellman_targets,
     class_shares,
     q_values_of,
@@ -129,3 +129,15 @@ def test_a_source_has_its_share_of_what_is_learned_from_however_many_flows_it_ha
     assert (shares > 0).sum() == 4
     alone = stratum_shares(strata(labels, sources)[:990], TrainingPlan(own_share=0.4))
     assert alone[:N_CLASSES].sum() == pytest.approx(1)
+
+
+def test_each_trunk_learns_what_the_rewards_are_and_cuts_stay() -> None:
+    agent = Agent(states_of(LABELS), LABELS, replace(SMALL, cuts=4))
+    before = agent.network.cuts.weight.clone()  # type: ignore[union-attr]
+    for _ in range(SMALL.epochs):
+        agent.epoch()
+    with torch.no_grad():
+        each = agent.network.each(torch.from_numpy(states_of(LABELS)))
+    assert each.shape == (2, len(LABELS), N_CLASSES)
+    assert ((each.argmax(dim=2).numpy() == LABELS).mean(axis=1) > 0.8).all()
+    assert torch.equal(agent.network.cuts.weight, before)  # type: ignore[union-attr]
