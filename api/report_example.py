@@ -32,7 +32,7 @@ REPORT_EXAMPLE: JsonDict = {
         "is_truncated": False,
         "error": "",
     },
-    "models": [{"fingerprint": "bed0ff3cd84f", "version": "1.1.0"}],
+    "models": [{"fingerprint": "afa8d0b6c59f", "version": "1.2.0"}],
     "settings": [
         {"name": "SPANWATCH_WINDOW_S", "value": "10", "default": "10", "meaning": "Size of a window, seconds."}
     ],
