@@ -31,8 +31,8 @@ NETWORK = "DQN"
 _CLASS: JsonDict = {"class_name": "PortScan", "flows": 3096, "precision": 0.999, "recall": 1.0, "f1": 0.9995}
 _SCORES: JsonDict = {
     "name": NETWORK,
-    "macro_f1": 0.9947,
-    "accuracy": 0.9988,
+    "macro_f1": 0.9948,
+    "accuracy": 0.9991,
     "classes": [_CLASS],
     "confusion": [[3096]],
 }

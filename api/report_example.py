@@ -136,7 +136,7 @@ REPORT_EXAMPLE: JsonDict = {
     "verdicts": {
         "capture_id": "1m81sn5j9m9tm5b",
         "role": "champion",
-        "models": ["bed0ff3cd84f"],
+        "models": ["afa8d0b6c59f"],
         "flows": 5217,
         "packets": 46215,
         "attacks": 4385,
