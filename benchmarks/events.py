@@ -26,6 +26,7 @@ from api.event_filters import EventFilter
 from api.event_pages import events
 from api.filters import TimeRange
 from api.traffic_figures import TrafficFigures
+from infra.memory import freeze_start
 from infra.store import Store
 from schemas.anomalies import ANOMALY_SCHEMA
 from schemas.enums import AnomalyType, Severity, Threat
@@ -238,6 +239,7 @@ def main(packets: int, times: int, folder: Path | None) -> None:
             store.migrate()
             if not is_there:
                 fill(store, packets)
+            freeze_start()  # as the API does
             print(table(list(figures_of(store, times))))
     print(f"\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end")
 
