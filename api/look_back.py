@@ -9,12 +9,14 @@ to run. ``api.look_back_sql`` finds the same for many events.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from api.packet_records import ONE_CAPTURE, PACKET_COLUMNS, RECORD_COLUMNS, codes, counted_by, judged
+from api.packet_records import ONE_CAPTURE, PACKET_COLUMNS, RECORD_COLUMNS, Numbers, codes, counted_by, judged
 from schemas.verdicts import MALICIOUS_FROM, REACH_NS
 
 S = 10**9
@@ -54,7 +56,30 @@ def records_sql(raised: str) -> str:
     return _RECORDS.replace("<raised>", raised)
 
 
-def sums_of(values: Mapping[str, object], packets: pa.Table, records: pa.Table) -> list[dict[str, object]]:
+@dataclass(frozen=True)
+class Verdicts:
+    """Of records, and behind them that on packets that no record counts.
+
+    Parameters
+    ----------
+    scores : array (n_records + 1,) of float64
+    classes : array (n_records + 1,) of int64
+        A number for each attack class.
+    """
+
+    scores: npt.NDArray[np.float64]
+    classes: Numbers
+
+
+def verdicts_on(records: pa.Table, values: Mapping[str, object]) -> Verdicts:
+    """Return the verdicts on what ``records_sql`` finds; ``values`` are those of ``api.verdict_sql.raised``."""
+    scores, names = judged(records, values)
+    return Verdicts(scores, codes(pa.chunked_array([names])))
+
+
+def sums_of(
+    values: Mapping[str, object], packets: pa.Table, records: pa.Table, verdicts: Verdicts
+) -> list[dict[str, object]]:
     """Return what an event looks back on, as ``api.look_back_sql`` does: a row, or none if it is not among the packets.
 
     Parameters
@@ -63,6 +88,8 @@ def sums_of(values: Mapping[str, object], packets: pa.Table, records: pa.Table) 
         The parameters of both statements, and of ``api.verdict_sql.raised``.
     packets, records : pyarrow.Table
         What ``PACKETS`` and ``records_sql`` find.
+    verdicts : Verdicts
+        On the records.
     """
     event_id, until_ns = int(str(values["event_id"])), int(str(values["until_ns"]))
     places = np.nonzero(packets["event_id"].to_numpy() == event_id)[0]
@@ -70,8 +97,7 @@ def sums_of(values: Mapping[str, object], packets: pa.Table, records: pa.Table) 
         return []
     source = pa.scalar(IPv6Address(str(values["source"])).packed, pa.binary(16))
     counted = counted_by(packets.append_column("src_ip", pa.repeat(source, len(packets))), records)
-    scores, names = judged(records, values)
-    scores, classes = scores[counted], codes(pa.chunked_array([names]))[counted]
+    scores, classes = verdicts.scores[counted], verdicts.classes[counted]
     times, lengths = np.sort(packets["ts_ns"].to_numpy()), packets["length_bytes"].to_numpy().astype(np.uint64)
     pauses = np.nonzero(np.diff(times) > SESSION_GAP_NS)[0]
     sums: dict[str, object] = {

@@ -6,7 +6,7 @@ before ClickHouse has merged the older ones away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from api.filters import EVER, TimeRange
 from api.rows import CaptureNow, Count, LedgerTotal, Progress, SummaryRow, WindowRow
@@ -130,7 +130,13 @@ def capture_state(store: Store, capture_id: str) -> CaptureState | None:
     return CaptureState(state) if state else None
 
 
-def settled_until(store: Store, newest_ns: Mapping[str, int]) -> dict[str, int]:
+def newest_windows(store: Store, captures: Sequence[str]) -> dict[str, int]:
+    """Return when the newest stored window of each capture began, ns; captures without one are left out."""
+    windows = store.query(_NEWEST_WINDOWS, {"captures": sorted(captures)})
+    return {str(row["capture_id"]): int(str(row["newest_ns"])) for row in windows}
+
+
+def settled_until(store: Store, newest_ns: Mapping[str, int], begun_ns: Mapping[str, int]) -> dict[str, int]:
     """Return when the newest stored window began of each capture that has events that may change, ns.
 
     What happened before is in a window that another one follows: it is judged. 0 while there is no window; captures
@@ -140,9 +146,9 @@ def settled_until(store: Store, newest_ns: Mapping[str, int]) -> dict[str, int]:
     ----------
     newest_ns : mapping of str to int
         By capture, when the newest event in question happened.
+    begun_ns : mapping of str to int
+        Of ``newest_windows`` of these captures.
     """
-    windows = store.query(_NEWEST_WINDOWS, {"captures": sorted(newest_ns)})
-    begun_ns = {str(row["capture_id"]): int(str(row["newest_ns"])) for row in windows}
     later = sorted(name for name, at_ns in newest_ns.items() if at_ns >= begun_ns.get(name, 0))
     being_stored = store.query(_BEING_STORED, {"captures": later}) if later else []
     return {str(row["capture_id"]): begun_ns.get(str(row["capture_id"]), 0) for row in being_stored}

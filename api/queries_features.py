@@ -1,6 +1,6 @@
 """SQL of the features of events: the same few queries for any number of events; they only read.
 
-One finds the events by their ids, one what of their captures is settled, one the anomalies; then many events are one
+One finds the events by their ids, beside it one what of their captures is settled, one the anomalies; then many events are one
 statement (``api.look_back_sql``), and one event two that run side by side (``api.look_back``). What an earlier one
 found stands in the later one as a value: so each table is read once, and only what the key allows of it. All sums are
 of whole numbers, so a feature is the same alone and in a batch, on one thread and on many.
@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pydantic import BaseModel, ConfigDict
 
 from api.filters import EVER_NS
-from api.look_back import LOOK_BACK_NS, PACKETS, records_sql, sums_of
+from api.look_back import LOOK_BACK_NS, PACKETS, records_sql, sums_of, verdicts_on
 from api.look_back_sql import look_back_sql
-from api.queries import settled_until
+from api.queries import newest_windows, settled_until
 from api.threat_anomalies import threat_anomalies
 from api.verdict_sql import raised
 from infra.store import Store
@@ -100,25 +100,62 @@ GROUP BY event_id
 Row = dict[str, object]
 
 
+class _CapturesOfBatches:
+    """Which capture the packets of a batch were of when they were last asked for: a guess at whose they are next time.
+
+    A guess only, since a store may be put in the place of another. It lets what is settled be asked for beside the
+    events.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[int, str] = {}
+
+    def captures_of(self, batches: Sequence[int]) -> list[str]:
+        """Return the captures of batches; none if any is unknown."""
+        found = {self._of.get(batch, "") for batch in batches}
+        return [] if "" in found else sorted(found)
+
+    def learn(self, asked: Sequence[Row]) -> None:
+        """Remember whose events were."""
+        if len(self._of) > MOST_BATCHES:
+            self._of.clear()
+        self._of |= {int(str(row["event_id"])) >> ROW_BITS: str(row["capture_id"]) for row in asked}
+
+
+MOST_BATCHES = 65_536
+"""Batches remembered, some 10 MB."""
+
+_known = _CapturesOfBatches()
+
+
 def look_backs(store: Store, event_ids: Sequence[int]) -> dict[int, LookBack]:
     """Return what events look back on, by event id; those that the store does not have are left out."""
     ids = sorted(set(event_ids))
-    asked = store.query(_ASKED, {"ids": ids, "batches": sorted({one >> ROW_BITS for one in ids})}) if ids else []
-    if not asked:
+    if not ids:
         return {}
-    values = _values(asked)
+    batches = sorted({one >> ROW_BITS for one in ids})
     with ThreadPoolExecutor(2) as beside:
+        expected = _known.captures_of(batches)
+        begun = beside.submit(newest_windows, store, expected) if expected else None
+        asked = store.query(_ASKED, {"ids": ids, "batches": batches})
+        if not asked:
+            return {}
+        values, captures = _values(asked), _captures(asked)
         told = beside.submit(_honeypot_lines, store, asked, values)
+        _known.learn(asked)
         # Asked before anything it is about: whatever is stored meanwhile, what was settled then is in what is read now.
-        settled_ns = settled_until(store, _newest(asked))
+        is_expected = set(captures) <= set(expected)
+        begun_ns = begun.result() if begun and is_expected else newest_windows(store, captures)
+        settled_ns = settled_until(store, _newest(asked), begun_ns)
         packets = beside.submit(store.query_arrow, PACKETS, values) if len(asked) == 1 else None
-        place, raising = raised(threat_anomalies(store, _captures(asked), _NEAR, values), _captures(asked))
+        place, raising = raised(threat_anomalies(store, captures, _NEAR, values), captures)
         values |= raising
         if packets is None:
             rows = store.query(look_back_sql(place), values)
         else:
             records = store.query_arrow(records_sql(place), values)
-            rows = sums_of(values, packets.result(), records)
+            verdicts = verdicts_on(records, values)  # while the packets are on their way
+            rows = sums_of(values, packets.result(), records, verdicts)
     sums = {row["event_id"]: row for row in rows}
     lines = told.result()
     found = (

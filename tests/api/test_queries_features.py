@@ -14,14 +14,22 @@ from hypothesis import strategies as st
 from api.event_features import Features
 from api.queries_features import look_backs
 from infra.store import Store
-from schemas.enums import AnomalyType, Severity
+from schemas.enums import AnomalyType, CaptureState, Severity
 from schemas.verdicts import ANOMALY_SCORES, verdict_of
 from tests.api.classifications import insert_verdicts
 from tests.api.event_oracle import Known, features_of
 from tests.api.events import mapped, records_of, text_of
 from tests.api.feed import anomaly_values, insert_anomalies
 from tests.api.flows import insert_packets, packet_values
-from tests.api.stack import ORIGIN_NS, S, insert_stored_capture
+from tests.api.stack import (
+    ORIGIN_NS,
+    S,
+    capture_row,
+    insert_captures,
+    insert_stored_capture,
+    insert_windows,
+    window_values,
+)
 
 GAPS_NS = (0, 0, 1, S, 10 * S, 10 * S + 1, 60 * S, 60 * S, 60 * S + 1, 240 * S, 300 * S, 300 * S + 1)
 
@@ -149,3 +157,15 @@ def test_an_event_that_the_store_does_not_have_is_left_out(session_store: Store)
     assert look_backs(session_store, [missing, event.event_id]).keys() == {event.event_id}
     assert look_backs(session_store, [missing]) == {}
     assert look_backs(session_store, []) == {}
+
+
+def test_events_of_a_batch_that_was_another_captures_are_settled_by_their_own_windows(store: Store) -> None:
+    before = insert_stored_capture(store)
+    insert_packets(store, packet_values(before, 5, 1, 2))
+    assert look_backs(store, [5])[5].is_settled
+    store.delete_captures([before])
+    insert_captures(store, capture_row("running", state=CaptureState.RUNNING, ended_ns=None))
+    insert_packets(store, packet_values("running", 5, 1, 2))
+    insert_windows(store, *(window_values("running", number) for number in range(2)))
+    for _ in range(2):  # first taken for the other capture's, then for what it was last time
+        assert look_backs(store, [5])[5].is_settled
