@@ -1,9 +1,9 @@
 """SQL of the features of events: the same few queries for any number of events; they only read.
 
-One finds the events by their ids, beside it one what of their captures is settled, one the anomalies; then many events are one
-statement (``api.look_back_sql``), and one event two that run side by side (``api.look_back``). What an earlier one
-found stands in the later one as a value: so each table is read once, and only what the key allows of it. All sums are
-of whole numbers, so a feature is the same alone and in a batch, on one thread and on many.
+One finds the events by their ids, beside it one what of their captures is settled, one the anomalies; then many events
+are one statement (``api.look_back_sql``), and one event two that run side by side (``api.look_back``). What an earlier
+one found stands in the later one as a value: so each table is read once, and only what the key allows of it. All sums
+are of whole numbers, so a feature is the same alone and in a batch, on one thread and on many.
 """
 
 from __future__ import annotations
