@@ -164,7 +164,7 @@ def test_the_snap_length_cuts_frames_and_keeps_their_length(veth: Veth, snap_byt
 
 def test_rings_share_the_flows_and_lose_nothing(veth: Veth) -> None:
     frames = conversations(2000)
-    with open_port(PortPlan(veth.near, rings=3, ring_bytes=3 * ROOMY)) as port:
+    with open_port(PortPlan(veth.near, rings=3, ring_bytes=ROOMY)) as port:
         found = captured(port, port, veth, frames)
         assert kernel_count(port) == HopCount(Hop.KERNEL, "", 2000, 2000)
         shares = [ring.frames for ring in port.rings]
