@@ -71,8 +71,9 @@ part.
 every figure, and a class with fewer than 30 flows can say little. The hyperparameters were chosen by looking at
 this split and at those further down, seed 0, which makes their figures somewhat too good; a later part of the data
 was never looked at. Those of our own flows were chosen by other captures, for validation; but an earlier candidate was
-given up with some of the captures further down in view ([decision 0038](decisions/0038-two-trunks-and-other-windows.md)).
-Most attacks had one port and one victim; see [the port](#the-port-and-the-rewards)."""
+given up with some of the captures further down in view
+([decision 0038](decisions/0038-two-trunks-and-other-windows.md)). Most attacks had one port and one victim; see
+[the port](#the-port-and-the-rewards)."""
 
 
 def _main(found: Findings) -> str:
