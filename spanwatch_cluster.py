@@ -139,7 +139,7 @@ class Proof:
 
         def watch() -> None:
             again_s = wait_until(lambda: cluster.id_of(name) != lost, BACK_S, f"{name} is started again")
-            shared_s = wait_until(lambda: cluster.is_shared(cluster.workers), BACK_S, "the partitions are shared again")
+            shared_s = cluster.wait_until_shared(BACK_S)
             out.print(f"{name} was started again after {again_s:.1f} s; rebalanced after {again_s + shared_s:.1f} s:")
             out.print(cluster.shares())
 

@@ -103,7 +103,28 @@ class LocalCluster:
     def wait_until_up(self) -> None:
         """Return once the API answers and the workers share all partitions; raises ``SpanwatchError``."""
         wait_until(self.remote.is_up, START_S, "the API answers")
-        wait_until(lambda: self.is_shared(self.workers), START_S, "the workers share the partitions")
+        self.wait_until_shared(START_S)
+
+    def wait_until_shared(self, timeout_s: float) -> float:
+        """Wait until the workers share all partitions; return how long that took, s.
+
+        Raises
+        ------
+        SpanwatchError
+            They do not within the time; says who was in the group at last.
+        """
+        try:
+            return wait_until(lambda: self.is_shared(self.workers), timeout_s, "the workers share the partitions")
+        except SpanwatchError as error:
+            group = self.group()
+            if group is None:
+                raise SpanwatchError(f"{error} Kafka does not say who is in their group.") from None
+            counts = ", ".join(f"{member} with {len(parts)} partitions" for member, parts in group.members.items())
+            is_stable = "stable" if group.is_stable else "rebalancing"
+            raise SpanwatchError(
+                f"{error} Broker {group.coordinator} says: {is_stable}, {counts or 'nobody there'};"
+                f" to be there: {', '.join(map(self.id_of, self.workers))}."
+            ) from None
 
     def group(self) -> Group | None:
         """Return the workers' group; None while nobody can say."""

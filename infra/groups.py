@@ -93,17 +93,24 @@ class ClusterView:
             described = admin.describe_consumer_groups([named], request_timeout=GIVE_UP_S)[named]
             found = described.result(DESCRIBE_TIMEOUT_S)
         except TimeoutError:
+            self._look_again()
             raise BrokerError(f"Kafka has not described the group {named} within {DESCRIBE_TIMEOUT_S:g} s.") from None
         except KafkaException as error:
-            # A client keeps asking the coordinator that it has found once, even when that answers that it is none any
-            # more (librdkafka forgets one that has not been used for 15 minutes). A new client looks for it.
-            self._admin = AdminClient(client_config(self._settings))
+            self._look_again()
             raise BrokerError(f"Kafka does not describe the group {named}: {reason(error)}.") from None
         members = {
             member.client_id: {(part.topic, part.partition) for part in member.assignment.topic_partitions}
             for member in found.members
         }
         return Group(found.state == ConsumerGroupState.STABLE, found.coordinator.id, members)
+
+    def _look_again(self) -> None:
+        """Have the coordinator looked for when it is asked next.
+
+        A client keeps asking the one that it has found once, even when that is silent or answers that it is none any
+        more (librdkafka forgets one that has not been used for 15 minutes). A new client looks for it.
+        """
+        self._admin = AdminClient(client_config(self._settings))
 
     def replicas(self, topics: Collection[Topic]) -> dict[tuple[str, int], Replicas]:
         """Return the replicas of every partition of topics; raises ``BrokerError`` when Kafka cannot be reached."""
