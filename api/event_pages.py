@@ -7,15 +7,16 @@ from dataclasses import replace
 from functools import partial
 
 from api.event_filters import EventFilter
-from api.queries_event_benign import ReadAhead, benign_packets
+from api.queries_event_benign import ReadAhead, benign_packets, has_ends
 from api.queries_event_threats import threats_of
 from api.queries_events import (
+    About,
     EventRow,
     EventsBehind,
     Row,
     Stretch,
+    about,
     packets,
-    rows_about,
     stretches,
     together,
     united,
@@ -47,24 +48,26 @@ def events(store: Store, wanted: EventFilter, limit: int, behind: EventsBehind |
 def _benign(store: Store, wanted: EventFilter, limit: int, place: EventsBehind) -> list[EventRow]:
     """Return the newest benign events: they are among the newest, or few among many threats."""
     captures = stretches(store, wanted, place)
-    page = _newest(store, captures, wanted, place, 2 * limit)
-    rows = rows_about(store, page)
-    if len(page) < 2 * limit:
-        return _among(store, page, rows)[:limit]
+    # Packets of a host lie far apart: each one more takes long to find.
+    size = limit + limit // 2 if has_ends(wanted) else 2 * limit
+    page = _newest(store, captures, wanted, place, size)
+    known = about(store, page)
+    if len(page) < size:
+        return _among(store, page, known)[:limit]
     behind = EventsBehind(int(str(page[-1]["ts_ns"])), int(str(page[-1]["event_id"])))
     with ReadAhead(store, wanted) as ahead:
-        if _are_mostly_threats(rows):
+        if _are_mostly_threats(known.records):
             ahead.begin(next(together(captures)), behind)
-        found = _among(store, page, rows)
+        found = _among(store, page, known)
         if len(found) < limit:
             of_benign = partial(benign_packets, ahead)
             found += with_verdicts(store, _newest(store, captures, wanted, behind, limit - len(found), of_benign))
     return found[:limit]
 
 
-def _among(store: Store, page: list[Row], rows: list[Row]) -> list[EventRow]:
-    """Return the benign events of a page, with the records that may count them."""
-    return [event for event in with_verdicts(store, page, rows) if event.threat == Threat.BENIGN]
+def _among(store: Store, page: list[Row], known: About) -> list[EventRow]:
+    """Return the benign events of a page, with what is known about them."""
+    return [event for event in with_verdicts(store, page, known) if event.threat == Threat.BENIGN]
 
 
 def _are_mostly_threats(rows: list[Row]) -> bool:

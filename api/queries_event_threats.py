@@ -7,6 +7,7 @@ the newest records down to one that ends at ``b`` have every packet that is late
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv6Address
 
 from api.event_filters import EventFilter
@@ -31,6 +32,12 @@ from schemas.verdicts import MALICIOUS_FROM, REACH_NS, SUSPICIOUS_FROM, threat_o
 SPARE = 4
 """Records are taken for so many times the packets that are missing: not all of them lie behind ``b`` or fit."""
 
+FEW_RECORDS = 256
+"""So many records are looked for at once however many packets they have: asking twice takes longer.
+
+With filters it does not: packets are then read up to the end of the time, not only until the page is full.
+"""
+
 GROWTH = 8
 MAX_RECORDS = 1 << 13
 """So much more is tried each time a page does not become full, and most records in one go (unless all end too late)."""
@@ -38,14 +45,15 @@ MAX_RECORDS = 1 << 13
 _RECORDS = f"""
 SELECT {RECORD_COLUMNS} FROM packet_verdicts
 PREWHERE <wanted>
-WHERE capture_id = {{captures:String}} AND end_ns >= {{from_ns:Int64}} AND end_ns <= {{to_ns:Int64}} + {REACH_NS}
-  AND <threat><begun>
-ORDER BY end_ns DESC LIMIT {{limit:UInt32}}
+WHERE capture_id = {{captures:String}} AND end_ns >= {{from_ns:Int64}} AND <when>
+ORDER BY end_ns DESC<limit>
 SETTINGS read_in_order_use_buffering = 0, optimize_read_in_order = <in_order>
 """  # noqa: S608 - our own text
 
-_BEGUN = " AND start_ns <= {to_ns:Int64}"
-"""Added unless all packets are asked for up to the last."""
+_UP_TO_NOW = f"end_ns <= {{to_ns:Int64}} + {REACH_NS}"
+_ENDED = "end_ns <= {to_ns:Int64}"
+_OVERLAPPING = f"start_ns <= {{to_ns:Int64}} AND end_ns > {{to_ns:Int64}} AND {_UP_TO_NOW}"
+"""Records of all packets so far; those that end within the time that is asked for, and such as end later."""
 
 # A filter of packets as one of records, which may let more through: either end may have sent the packet, and fragments,
 # which have no ports, may have some where their packets begin.
@@ -56,11 +64,15 @@ RECORD_CONDITIONS = {
     "destination_ip": "(src_ip = toIPv6({destination_ip:String}) OR dst_ip = toIPv6({destination_ip:String}))",
 }
 
-# The larger score counts: an anomaly makes nothing suspicious that the classifier takes for malicious.
+# What few records meet: the score, or an anomaly that raises it. The larger score counts: an anomaly makes nothing
+# suspicious that the classifier takes for malicious.
 _OF_THREAT = {
     Threat.SUSPICIOUS: f"{BY_CLASSIFIER} < {MALICIOUS_FROM} AND ({BY_CLASSIFIER} >= {SUSPICIOUS_FROM}<raised>)",
     Threat.MALICIOUS: f"({BY_CLASSIFIER} >= {MALICIOUS_FROM}<raised>)",
 }
+_IN_WINDOWS = " OR window_id IN {of_windows:Array(UInt32)}"
+"""Asked of few bytes before ``_RAISED`` is asked of what that leaves."""
+
 _RAISED = """
   OR (window_id, src_ip) IN {of_sources:Array(Tuple(UInt32, IPv6))}
   OR (window_id, src_ip, dst_ip) IN {of_flows:Array(Tuple(UInt32, IPv6, IPv6))}
@@ -88,11 +100,12 @@ def threats_of(store: Store, wanted: EventFilter, capture: Stretch, behind: Even
     until_ns = min(wanted.times.to_ns - 1, behind.ts_ns, capture.last_ns)
     found: list[EventRow] = []
     size, spare = 2 * limit, SPARE
+    few = 0 if conditions_of(wanted, CONDITIONS) else FEW_RECORDS
     while until_ns >= from_ns and len(found) < limit:
         records, after_ns = _records(store, wanted, capture, anomalies, (from_ns, until_ns), size)
         size = max(size, min(size * GROWTH, MAX_RECORDS)) if after_ns < until_ns else size * GROWTH
         while after_ns < until_ns and len(found) < limit:
-            chosen, chosen_after_ns = _enough(records, (after_ns, until_ns), spare * (limit - len(found)))
+            chosen, chosen_after_ns = _enough(records, (after_ns, until_ns), spare * (limit - len(found)), few)
             times = chosen_after_ns, until_ns
             found += _packets_of(store, wanted, capture, behind, chosen, times, limit - len(found))
             until_ns, spare = chosen_after_ns, spare * GROWTH
@@ -107,24 +120,45 @@ def _records(
     times: tuple[int, int],
     limit: int,
 ) -> tuple[list[Record], int]:
-    """Return the newest records with a threat, newest first, and the time behind which no packet of another one is."""
+    """Return the newest records with a threat, newest first, and the time behind which no packet of another one is.
+
+    Parameters
+    ----------
+    times : tuple of int
+        When the packets that are looked for are.
+    limit : int
+        Most records that end within that time; those that end later come besides.
+    """
     raising = [one for one in anomalies if threat_of(one.score) == wanted.threat]
     values = {
+        **wanted.given,
         "captures": capture.captures[0],
         "from_ns": times[0],
         "to_ns": times[1],
-        "limit": limit,
         **_named(raising),
     }
-    threat = _OF_THREAT[wanted.threat or Threat.MALICIOUS].replace("<raised>", _RAISED if raising else "")
-    filters = " AND ".join(conditions_of(wanted, RECORD_CONDITIONS)) or "1"
-    begun = _BEGUN if times[1] < capture.last_ns else ""
-    sql = _RECORDS.replace("<threat>", threat).replace("<wanted>", filters).replace("<begun>", begun)
-    # Few records have a port, so nearly all are read: by all threads, which in order they would not be.
-    sql = sql.replace("<in_order>", str(int("port" not in wanted.given)))
-    rows = store.query(sql, {**wanted.given, **values})
+    sql = _records_sql(wanted, bool(raising))
+    is_cut = times[1] < capture.last_ns
+    ended = sql.replace("<when>", _ENDED if is_cut else _UP_TO_NOW).replace("<limit>", " LIMIT {limit:UInt32}")
+    overlapping = sql.replace("<when>", _OVERLAPPING).replace("<limit>", "")
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(store.query, overlapping, values) if is_cut else None
+        rows = store.query(ended, {**values, "limit": limit})
+        later = asked.result() if asked else []
     after_ns = times[0] - 1 if len(rows) < limit else int(str(rows[-1]["end_ns"]))
-    return [record for record in judged(store, rows, anomalies) if record.verdict.threat == wanted.threat], after_ns
+    records = judged(store, [*later, *rows], anomalies)
+    return [record for record in records if record.verdict.threat == wanted.threat], after_ns
+
+
+def _records_sql(wanted: EventFilter, is_raised: bool) -> str:
+    """Return the statement of the records of a threat, but for when they are and how many."""
+    threat = _OF_THREAT[wanted.threat or Threat.MALICIOUS]
+    filters = conditions_of(wanted, RECORD_CONDITIONS)
+    asked = [threat.replace("<raised>", _IN_WINDOWS if is_raised else ""), *filters]
+    if is_raised:
+        asked.append(threat.replace("<raised>", _RAISED))
+    # Few records pass the filters, so nearly all are read: by all threads, which in order they would not be.
+    return _RECORDS.replace("<wanted>", " AND ".join(asked)).replace("<in_order>", str(int(not filters)))
 
 
 def _named(raising: Sequence[ThreatAnomaly]) -> dict[str, object]:
@@ -136,17 +170,23 @@ def _named(raising: Sequence[ThreatAnomaly]) -> dict[str, object]:
         else:
             a, b = (sorted(str(IPv6Address(address)) for address, _ in one.ends) * 2)[:2]
             flows |= {(one.window_id, a, b), (one.window_id, b, a)}
-    return {"of_sources": sorted(sources), "of_flows": sorted(flows)}
+    windows = {one.window_id for one in raising}
+    return {"of_windows": sorted(windows), "of_sources": sorted(sources), "of_flows": sorted(flows)}
 
 
-def _enough(records: list[Record], times: tuple[int, int], count: int) -> tuple[list[Record], int]:
+def _enough(records: list[Record], times: tuple[int, int], count: int, few: int) -> tuple[list[Record], int]:
     """Return the newest records that have so many packets of some time, and the time as of ``_records``.
 
     How many packets of a record that ends later are of that time nobody knows: such ones are taken and not counted.
+
+    Parameters
+    ----------
+    few : int
+        So many records are taken however many packets they have.
     """
     after_ns, until_ns = times
     for at, record in enumerate(records):
-        if count <= 0 and record.end_ns < until_ns:
+        if count <= 0 and at >= few and record.end_ns < until_ns:
             return records[:at], max(after_ns, record.end_ns)
         if record.end_ns <= until_ns:
             count -= record.packets

@@ -9,6 +9,7 @@ packets are asked for by their endpoints. Threats alone are found the other way 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
@@ -17,9 +18,10 @@ from api.event_filters import EventFilter
 from api.filters import EVER_NS
 from api.queries_export import address_text
 from api.record_verdicts import FlowKey, RecordsByFlow, judged, record_rows
+from api.threat_anomalies import NEAR, ThreatAnomaly, threat_anomalies
 from infra.store import Store
 from schemas.enums import Threat
-from schemas.verdicts import NO_VERDICT
+from schemas.verdicts import NO_VERDICT, REACH_NS
 
 MINUTE_NS = 60 * 10**9
 
@@ -28,6 +30,9 @@ MAX_PAGE = 1 << 14
 
 GROUP_PACKETS = 500_000
 """Captures that have no more packets together are looked through together: sorting costs less than asking."""
+
+BESIDE_NS = 60 * MINUTE_NS
+"""Of packets of no longer time, anomalies are asked for beside the records."""
 
 
 class EventRow(BaseModel):
@@ -114,12 +119,12 @@ SETTINGS read_in_order_use_buffering = 0, optimize_read_in_order = <in_order>
 """
 
 CONDITIONS = {
-    "protocols": "protocol IN {protocols:Array(UInt8)}",
     "port": "dst_port = {port:UInt16}",
+    "protocols": "protocol IN {protocols:Array(UInt8)}",
     "source_ip": "src_ip = toIPv6({source_ip:String})",
     "destination_ip": "dst_ip = toIPv6({destination_ip:String})",
 }
-"""What each filter that is given adds, but for the capture's: those of few bytes first."""
+"""What each filter that is given adds, but for the capture's: what few packets meet and those of few bytes first."""
 
 _STRETCHES = f"""
 SELECT capture_id, min(start_ns) AS first_ns, max(start_ns) + {MINUTE_NS} - 1 AS last_ns,
@@ -151,7 +156,10 @@ def packets_sql(
     """
     more = more or MoreConditions()
     of_captures = "capture_id = {captures:String}" if captures == 1 else "capture_id IN {captures:Array(String)}"
-    asked = " AND ".join([*([more.first] if more.first else []), *conditions_of(wanted, CONDITIONS)])
+    # Few packets have a port, and it is read fastest; all others come behind what is asked besides.
+    by_port = conditions_of(wanted, {"port": CONDITIONS["port"]})
+    others = conditions_of(wanted, {name: text for name, text in CONDITIONS.items() if name != "port"})
+    asked = " AND ".join([*by_port, *([more.first] if more.first else []), *others])
     sql = _PACKETS.replace("<columns>", columns).replace("<of_captures>", of_captures)
     sql = sql.replace("<wanted>", f" PREWHERE {asked}" if asked else "").replace("<more>", more.more)
     return sql.replace("<in_order>", str(int(in_order)))
@@ -262,19 +270,50 @@ def key_of(packet: Row) -> FlowKey:
     return str(packet["capture_id"]), int(str(packet["protocol"])), int(str(packet["vlan"])), ends
 
 
-def rows_about(store: Store, page: list[Row]) -> list[Row]:
-    """Return the records that may count some packets, newest first, without what anomalies make of them."""
+@dataclass(frozen=True)
+class About:
+    """What verdicts on some packets are made from.
+
+    Parameters
+    ----------
+    records : list of dict
+        Those that may count the packets, newest first, without what anomalies make of them.
+    anomalies : list of ThreatAnomaly or None
+        Of their windows; None where they are still to be asked for.
+    """
+
+    records: list[Row]
+    anomalies: list[ThreatAnomaly] | None
+
+
+def about(store: Store, page: list[Row]) -> About:
+    """Return what verdicts on packets are made from, asked for side by side.
+
+    Of packets that are far between, the anomalies of all that time may be many: only those of the records' windows are
+    asked for, once the records are known.
+    """
+    if not page:
+        return About([], [])
     times = [int(str(packet["ts_ns"])) for packet in page]
-    return record_rows(store, {key_of(packet) for packet in page}, min(times), max(times)) if page else []
+    first_ns, last_ns = min(times), max(times)
+    keys = {key_of(packet) for packet in page}
+    if last_ns - first_ns > BESIDE_NS:
+        return About(record_rows(store, keys, first_ns, last_ns), None)
+    captures = {str(packet["capture_id"]) for packet in page}
+    near: dict[str, object] = {"after_ns": first_ns - 1, "reach_ns": last_ns + REACH_NS}
+    with ThreadPoolExecutor(1) as beside:
+        anomalies = beside.submit(threat_anomalies, store, captures, NEAR, near)
+        return About(record_rows(store, keys, first_ns, last_ns), anomalies.result())
 
 
-def with_verdicts(store: Store, page: list[Row], rows: list[Row] | None = None) -> list[EventRow]:
+def with_verdicts(store: Store, page: list[Row], known: About | None = None) -> list[EventRow]:
     """Return packets, newest first, with the verdicts on them.
 
     Parameters
     ----------
-    rows : list of Row, optional
-        Of ``rows_about`` them; asked for unless given.
+    known : About, optional
+        What ``about`` says of them; asked for unless given.
     """
-    records = RecordsByFlow(judged(store, rows_about(store, page) if rows is None else rows))
+    known = known or about(store, page)
+    records = RecordsByFlow(judged(store, known.records, known.anomalies))
     return [event_row(packet, records) for packet in page]

@@ -18,7 +18,7 @@ from api.filters import EVER_NS
 from api.look_back import LOOK_BACK_NS, PACKETS, records_sql, sums_of, verdicts_on
 from api.look_back_sql import look_back_sql
 from api.queries import newest_windows, settled_until
-from api.threat_anomalies import threat_anomalies
+from api.threat_anomalies import NEAR, threat_anomalies
 from api.verdict_sql import raised
 from infra.store import Store
 from schemas.honeypots import HoneypotType
@@ -78,9 +78,6 @@ FROM packet_logs
 PREWHERE event_id IN {{ids:Array(UInt64)}}
 WHERE {EVENT_BATCH} IN {{batches:Array(UInt64)}}
 """  # noqa: S608 - our own text
-
-# A record ends within its window, or so much later that its flow may have been quiet meanwhile.
-_NEAR = f"window_end_ns > {{after_ns:Int64}} - {REACH_NS} AND window_start_ns <= {{reach_ns:Int64}} + {REACH_NS}"
 
 _HONEYPOT_LINES = " UNION ALL ".join(
     f"SELECT source_ip, ts_ns AS told_ns FROM {table} FINAL WHERE source_ip IN {{sources:Array(IPv6)}}"  # noqa: S608
@@ -148,7 +145,7 @@ def look_backs(store: Store, event_ids: Sequence[int]) -> dict[int, LookBack]:
         begun_ns = begun.result() if begun and is_expected else newest_windows(store, captures)
         settled_ns = settled_until(store, _newest(asked), begun_ns)
         packets = beside.submit(store.query_arrow, PACKETS, values) if len(asked) == 1 else None
-        place, raising = raised(threat_anomalies(store, captures, _NEAR, values), captures)
+        place, raising = raised(threat_anomalies(store, captures, NEAR, values), captures)
         values |= raising
         if packets is None:
             rows = store.query(look_back_sql(place), values)

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel, TypeAdapter
+
 from api.queries_export import address_text
 from api.threat_anomalies import ThreatAnomaly, address_number, raised_by, threat_anomalies
 from infra.store import Store
@@ -125,39 +127,55 @@ def judged(
     known : sequence of ThreatAnomaly, optional
         Those of the windows concerned; looked up unless given.
     """
+    read = _ROWS.validate_python(rows)
     if known is None and rows:
-        windows = {int(str(row["window_id"])) for row in rows}
         known = threat_anomalies(
             store,
-            {str(row["capture_id"]) for row in rows},
+            {row.capture_id for row in read},
             "window_id IN {windows:Array(UInt32)}",
-            {"windows": sorted(windows)},
+            {"windows": sorted({row.window_id for row in read})},
         )
     by_window: dict[tuple[str, int], list[ThreatAnomaly]] = defaultdict(list)
     for one in known or ():
         by_window[one.capture_id, one.window_id].append(one)
-    return [_record(row, by_window) for row in rows]
+    return [_record(row, by_window) for row in read]
 
 
-def _record(row: Mapping[str, object], by_window: Mapping[tuple[str, int], Sequence[ThreatAnomaly]]) -> Record:
-    capture_id, numbers = str(row["capture_id"]), {name: int(str(row[name])) for name in _NUMBERS}
-    src, dst = (str(row["src_ip_text"]), numbers["src_port"]), (str(row["dst_ip_text"]), numbers["dst_port"])
-    named = by_window.get((capture_id, numbers["window_id"]))
+class _Row(BaseModel):
+    """A record as ``RECORD_COLUMNS`` has it."""
+
+    capture_id: str
+    flow_id: int
+    window_id: int
+    end_ns: int
+    since_frame: int
+    last_frame: int
+    protocol: int
+    vlan: int
+    src_ip_text: str
+    dst_ip_text: str
+    src_port: int
+    dst_port: int
+    packets: int
+    class_name: str
+    attack_probability: float
+
+
+_ROWS = TypeAdapter(list[_Row])
+
+
+def _record(row: _Row, by_window: Mapping[tuple[str, int], Sequence[ThreatAnomaly]]) -> Record:
+    src, dst = (row.src_ip_text, row.src_port), (row.dst_ip_text, row.dst_port)
+    named = by_window.get((row.capture_id, row.window_id))
     raised = raised_by(named, *((address_number(text), port) for text, port in (src, dst))) if named else []
     return Record(
-        key=(capture_id, numbers["protocol"], numbers["vlan"], frozenset((src, dst))),
-        flow_id=numbers["flow_id"],
+        key=(row.capture_id, row.protocol, row.vlan, frozenset((src, dst))),
+        flow_id=row.flow_id,
         src=src,
         dst=dst,
-        end_ns=numbers["end_ns"],
-        packets=numbers["packets"],
-        since_frame=numbers["since_frame"],
-        last_frame=numbers["last_frame"],
-        verdict=verdict_of(float(str(row["attack_probability"])), str(row["class_name"]), raised),
+        end_ns=row.end_ns,
+        packets=row.packets,
+        since_frame=row.since_frame,
+        last_frame=row.last_frame,
+        verdict=verdict_of(row.attack_probability, row.class_name, raised),
     )
-
-
-_NUMBERS = (
-    *("flow_id", "window_id", "end_ns", "since_frame", "last_frame", "protocol", "vlan", "src_port", "dst_port"),
-    "packets",
-)

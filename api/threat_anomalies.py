@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
 
 from infra.store import Store
 from schemas.enums import AnomalyType, Severity
-from schemas.verdicts import ANOMALY_SCORES
+from schemas.verdicts import ANOMALY_SCORES, REACH_NS
 
 _ENDPOINT = re.compile(r"\[?(.*?)\]?:([0-9]+)")
 
@@ -64,6 +65,10 @@ WHERE capture_id IN {captures:Array(String)} AND type IN {types:Array(String)} A
 
 ALL_WINDOWS = "1"
 
+# A record ends within its window, or so much later that its flow may have been quiet meanwhile.
+NEAR = f"window_end_ns > {{after_ns:Int64}} - {REACH_NS} AND window_start_ns <= {{reach_ns:Int64}} + {REACH_NS}"
+"""Windows of the records that may count packets later than ``after_ns``, up to ``REACH_NS`` before ``reach_ns``."""
+
 TYPES = sorted({kind.value for kind, _ in ANOMALY_SCORES})
 
 
@@ -109,6 +114,7 @@ def _endpoint(text: str) -> Endpoint:
     return (address_number(match[1]), int(match[2]) if int(match[2]) < 2**16 else 0) if match else (0, 0)
 
 
+@lru_cache(1 << 14)
 def address_number(text: str) -> int:
     """Return an address as the store compares it: the number of the IPv6 address, IPv4 mapped; 0 where it is none."""
     try:
