@@ -22,6 +22,15 @@ FEWER_MERGES = ("merge_selector_base", "200")
 """Merges wait for about this many parts of a size (5 is the default): merging cost more than inserting. The number is
 lowered by ClickHouse itself as parts get older, so a quiet store is still merged down."""
 
+MERGED_AT_REST = (
+    ("min_age_to_force_merge_seconds", "600"),
+    ("max_bytes_to_merge_at_max_space_in_pool", "268435456"),
+    ("min_level_for_wide_part", "1"),
+    ("min_bytes_for_wide_part", "10485760"),
+)
+"""Parts that are ten minutes old are merged, up to 256 MiB, and merged ones are wide, inserted ones compact: questions
+over all rows read each column of each part."""
+
 WHOLE_PARTS = ("ttl_only_drop_parts", "1")
 """What has outlived its retention goes with its part, once all of the part has; no part is written again for it."""
 

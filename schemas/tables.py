@@ -25,6 +25,7 @@ from schemas.table_parts import (
     FEWER_MERGES,
     IN_ORDER,
     INSERTED_AT,
+    MERGED_AT_REST,
     PACKED,
     WHOLE_PARTS,
     alias,
@@ -61,7 +62,7 @@ PACKET_LOGS = Table(
         SkipIndex("by_dst_ip", "dst_ip", "bloom_filter", "Packets to a destination."),
         SkipIndex("by_dst_port", "dst_port", "bloom_filter", "Packets to a port that few packets go to."),
     ),
-    settings=(PACKED, COMPACT, FEWER_MERGES, WHOLE_PARTS),
+    settings=(PACKED, FEWER_MERGES, *MERGED_AT_REST, WHOLE_PARTS),
     doc="One row per packet.",
 )
 
@@ -237,7 +238,7 @@ PACKET_VERDICTS = Table(
         SkipIndex("by_src_ip", "src_ip", "bloom_filter", "Records of flows that a host began."),
         SkipIndex("by_dst_ip", "dst_ip", "bloom_filter", "Records of flows that were begun with a host."),
     ),
-    settings=(PACKED, COMPACT, FEWER_MERGES, WHOLE_PARTS),
+    settings=(PACKED, FEWER_MERGES, *MERGED_AT_REST, WHOLE_PARTS),
     doc="One row per flow record: what the packets that came with it are taken for; read record_verdicts. Filled from "
     "classifications by a materialized view.",
 )
