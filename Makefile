@@ -53,6 +53,8 @@ bench: ## Measure throughput against nfstream and tshark; writes docs/benchmarks
 	$(PYTHON_BIN)/python -m benchmarks.run
 	$(PYTHON_BIN)/python -m benchmarks.panels > docs/benchmarks/panels.md.new
 	@mv docs/benchmarks/panels.md.new docs/benchmarks/panels.md
+	$(PYTHON_BIN)/python -m benchmarks.events > docs/benchmarks/events.md.new
+	@mv docs/benchmarks/events.md.new docs/benchmarks/events.md
 
 .PHONY: lab
 lab: ## Record labelled captures of real programs and attacks in network namespaces (root)

@@ -3,7 +3,8 @@
 ``python -m benchmarks.events`` makes a store of generated packets (``--packets``, 20 to a flow over an hour; a host
 with a twentieth of all packets, port scans, rare bots, anomalies) in a temporary folder and asks what the routes ask,
 each question repeatedly, and each time as if for the first time: what ClickHouse remembers of a condition is forgotten
-in between. It prints wall and processor time and writes nothing else. With ``--store`` it asks one that is there.
+in between. It prints wall and processor time as a page of Markdown and writes nothing else. With ``--store`` it asks
+one that is there.
 """
 
 from __future__ import annotations
@@ -94,6 +95,14 @@ _WINDOWS = f"""
 INSERT INTO windows (capture_id, window_id, window_start_ns, window_end_ns)
 SELECT '{CAPTURE}', number, {BEGIN_NS} + number * {WINDOW_NS}, {BEGIN_NS} + (number + 1) * {WINDOW_NS}
 FROM numbers({HOUR_NS // WINDOW_NS})
+"""
+
+HEAD = """# Questions about events
+
+Written by `python -m benchmarks.events`; see [Events](../events.md#how-fast). {packets:,} packets of an hour (one host
+sends a twentieth of them, another only scans; a record for every ten, 200 anomalies), asked {times} times each, each
+time as if for the first time: of parts at rest, and besides of parts as they were inserted, which they are for ten
+minutes. {cores} cores, load {load:.1f} at the end.
 """
 
 QUESTIONS: dict[str, EventFilter] = {
@@ -221,12 +230,18 @@ def _features(store: Store, ids: list[int]) -> None:
     queries_features.look_backs(store, ids)
 
 
-def table(figures: list[Figures]) -> str:
-    """Return the figures as a Markdown table."""
-    lines = ["| question | bar | p50 | p95 | processor time |", "|---|--:|--:|--:|--:|"]
-    for one in figures:
-        bar = f"{one.bar_ms:,.0f} ms" if one.bar_ms else ""
-        lines.append(f"| {one.name} | {bar} | {one.p50_ms:,.1f} ms | {one.p95_ms:,.1f} ms | {one.cpu_ms:,.1f} ms |")
+def table(at_rest: list[Figures], as_inserted: list[Figures]) -> str:
+    """Return the figures as a Markdown table; those of parts as they were inserted come besides, if there are any."""
+    lines = [
+        "| question | bar, ms | p50, ms | p95, ms | processor time, ms | before merging: p50, ms | p95, ms |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    before = {one.name: one for one in as_inserted}
+    for one in at_rest:
+        bar = f"{one.bar_ms:,.0f}" if one.bar_ms else ""
+        then = before.get(one.name)
+        besides = f"{then.p50_ms:,.1f} | {then.p95_ms:,.1f}" if then else "|"
+        lines.append(f"| {one.name} | {bar} | {one.p50_ms:,.1f} | {one.p95_ms:,.1f} | {one.cpu_ms:,.1f} | {besides} |")
     return "\n".join(lines)
 
 
@@ -236,9 +251,8 @@ def table(figures: list[Figures]) -> str:
 @click.option(
     "--store", "folder", type=click.Path(path_type=Path), help="A folder whose store is asked, or made there."
 )
-@click.option("--as-inserted", is_flag=True, help="Ask before the parts that were inserted are merged.")
-def main(packets: int, times: int, folder: Path | None, as_inserted: bool) -> None:
-    """Measure the questions about events."""
+def main(packets: int, times: int, folder: Path | None) -> None:
+    """Measure the questions about events, and print the page of them."""
     with tempfile.TemporaryDirectory() as temporary:
         place = folder or Path(temporary) / "store"
         is_there = place.exists()
@@ -246,11 +260,12 @@ def main(packets: int, times: int, folder: Path | None, as_inserted: bool) -> No
             store.migrate()
             if not is_there:
                 fill(store, packets)
-            if not as_inserted:
-                bring_to_rest(store)
             freeze_start()  # as the API does
-            print(table(list(figures_of(store, times))))
-    print(f"\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end")
+            as_inserted = [] if is_there else list(figures_of(store, times))
+            bring_to_rest(store)
+            at_rest = list(figures_of(store, times))
+    print(HEAD.format(packets=packets, times=times, cores=os.cpu_count(), load=os.getloadavg()[0]))
+    print(table(at_rest, as_inserted))
 
 
 if __name__ == "__main__":

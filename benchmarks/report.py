@@ -159,7 +159,8 @@ def _method(results: Results) -> str:
         "processes; once more with deep packet inspection off. tshark: `-n -T fields` with the fields that "
         "`packet_logs` has and its TCP analysis, to `/dev/null`. nfstream's time is without its import.\n"
         "- Figures are medians; the files are in the page cache.\n"
-        "- Questions about events, their figures and features over 10 million packets: `python -m benchmarks.events`. "
+        "- [Questions about events](benchmarks/events.md), their figures and features over 10 million packets: "
+        "`python -m benchmarks.events`. "
         "Predictions: `python -m benchmarks.predict`."
     )
 
