@@ -30,7 +30,7 @@ GROUP BY GROUPING SETS ((threat), ())
 """
 
 # Of a record that an anomaly raises, its packets count for what they are now and no longer for what the classifier
-# said.
+# said. Whoever began it is named, as the source or as one end of the flow.
 _OF_RAISED = f"""
 UNION ALL
 SELECT part.1 AS threat, sum(part.2 * toInt64(part.4)) AS n,
@@ -51,7 +51,7 @@ FROM
                {BY_ANOMALY} AS anomaly_score
         FROM packet_verdicts
         WHERE capture_id IN {{captures:Array(String)}} AND window_id IN {{windows:Array(UInt32)}}
-          AND (src_ip IN {{names:Array(IPv6)}} OR dst_ip IN {{names:Array(IPv6)}})
+          AND src_ip IN {{names:Array(IPv6)}}
     )
     WHERE anomaly_score > by_classifier
 )

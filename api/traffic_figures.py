@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from api import queries_stats
@@ -72,9 +73,9 @@ class TrafficFigures:
             kept = self._kept.get(capture_id)
             if kept is not None and kept[0] == stand:
                 return kept[1]
-            figures = Figures(
-                queries_stats.threats(self.store, capture_id), queries_stats.counts(self.store, capture_id)
-            )
+            with ThreadPoolExecutor(1) as beside:
+                counts = beside.submit(queries_stats.counts, self.store, capture_id)
+                figures = Figures(queries_stats.threats(self.store, capture_id), counts.result())
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
             self._kept[capture_id] = stand, figures

@@ -237,6 +237,7 @@ PACKET_VERDICTS = Table(
     indexes=(
         SkipIndex("by_src_ip", "src_ip", "bloom_filter", "Records of flows that a host began."),
         SkipIndex("by_dst_ip", "dst_ip", "bloom_filter", "Records of flows that were begun with a host."),
+        SkipIndex("by_window", "window_id", "minmax", "Records of the windows in which anomalies raise verdicts."),
     ),
     settings=(PACKED, FEWER_MERGES, *MERGED_AT_REST, WHOLE_PARTS),
     doc="One row per flow record: what the packets that came with it are taken for; read record_verdicts. Filled from "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from api import queries_features
@@ -14,32 +13,12 @@ from api.event_pages import events
 from infra.store import Store
 from schemas.enums import Threat
 from tests.api.events import Traffic, insert_traffic
+from tests.api.listening import Listening, plans_of
 
 
 @pytest.fixture(scope="module")
 def traffic(module_store: Store) -> Traffic:
     return insert_traffic(module_store, 100)
-
-
-class Listening:
-    """The store, and the statements that were sent to it."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.plans: list[str] = []
-
-    def query(self, sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str, object]]:
-        plan = self._store.query("EXPLAIN indexes = 1, actions = 1 " + sql, parameters)
-        self.plans.append("\n".join(str(row["explain"]) for row in plan))
-        return self._store.query(sql, parameters)
-
-    def query_arrow(self, sql: str, parameters: dict[str, Any] | None = None) -> pa.Table:
-        self.query(sql, parameters)
-        return self._store.query_arrow(sql, parameters)
-
-
-def plans_of(listening: Listening, table: str) -> list[str]:
-    return [plan for plan in listening.plans if f".{table})" in plan]
 
 
 @pytest.mark.parametrize("threat", [None, *Threat])
