@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.config import JsonDict
 
 from api.answers import example
+from api.event_verdicts import EventRow
 from api.filters import NS_PER_S
 from api.flow_rows import hex_id
-from api.queries_events import EventRow
 from api.traffic_figures import Figures
 from infra.countries import country_of
 from schemas.enums import Threat

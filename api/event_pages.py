@@ -7,21 +7,10 @@ from dataclasses import replace
 from functools import partial
 
 from api.event_filters import EventFilter
+from api.event_verdicts import About, EventRow, about, with_verdicts
 from api.queries_event_benign import ReadAhead, benign_packets, has_ends
-from api.queries_event_threats import threats_of
-from api.queries_events import (
-    About,
-    EventRow,
-    EventsBehind,
-    Row,
-    Stretch,
-    about,
-    packets,
-    stretches,
-    together,
-    united,
-    with_verdicts,
-)
+from api.queries_event_threats import THREAT_PACKETS, threats_of
+from api.queries_events import EventsBehind, Row, Stretch, packets, stretches, together, united
 from infra.store import Store
 from schemas.enums import Threat
 from schemas.verdicts import SUSPICIOUS_FROM
@@ -84,14 +73,13 @@ def _newest(
 ) -> list[Row]:
     """Return the newest packets that the filters let through, of any threat unless ``find`` says otherwise."""
     found: list[Row] = []
-    while rest:
+    for group in together(rest):
+        found = _merged(found, find(store, wanted, group, place, limit), limit)
+        rest = rest[len(group.captures) :]
         if len(found) >= limit:  # only what is newer than the last of them can still count
             since_ns = int(str(found[-1]["ts_ns"]))
             later = [replace(one, first_ns=since_ns) for one in rest if one.last_ns >= since_ns]
             return _merged(found, find(store, wanted, united(later), place, limit), limit) if later else found
-        group = next(together(rest))
-        rest = rest[len(group.captures) :]
-        found = _merged(found, find(store, wanted, group, place, limit), limit)
     return found
 
 
@@ -101,10 +89,10 @@ def _merged(some: list[Row], others: list[Row], limit: int) -> list[Row]:
 
 def _threats(store: Store, wanted: EventFilter, limit: int, place: EventsBehind) -> list[EventRow]:
     found: list[EventRow] = []
-    for capture in stretches(store, wanted, place):
-        since_ns = found[-1].ts_ns if len(found) >= limit else capture.first_ns
-        if capture.last_ns >= since_ns:
-            newer = Stretch(capture.captures, max(capture.first_ns, since_ns), capture.last_ns, capture.packets)
+    for group in together(stretches(store, wanted, place), THREAT_PACKETS):
+        since_ns = found[-1].ts_ns if len(found) >= limit else group.first_ns
+        if group.last_ns >= since_ns:
+            newer = replace(group, first_ns=max(group.first_ns, since_ns))
             found += threats_of(store, wanted, newer, place, limit)
             found = sorted(found, key=lambda event: (event.ts_ns, event.event_id), reverse=True)[:limit]
     return found

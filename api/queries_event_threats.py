@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from ipaddress import IPv6Address
 
 from api.event_filters import EventFilter
+from api.event_verdicts import EventRow, event_row
 from api.queries_events import (
     CONDITIONS,
     MAX_PAGE,
-    EventRow,
     EventsBehind,
     MoreConditions,
     Stretch,
+    captures_value,
     conditions_of,
-    event_row,
+    of_captures,
     packets,
 )
 from api.record_verdicts import RECORD_COLUMNS, Record, RecordsByFlow, end_values, judged
@@ -38,6 +40,9 @@ FEW_RECORDS = 256
 With filters it does not: packets are then read up to the end of the time, not only until the page is full.
 """
 
+THREAT_PACKETS = 10_000_000
+"""Captures that have no more packets together are looked through together for their threats, which may be few."""
+
 GROWTH = 8
 MAX_RECORDS = 1 << 13
 """So much more is tried each time a page does not become full, and most records in one go (unless all end too late)."""
@@ -45,7 +50,7 @@ MAX_RECORDS = 1 << 13
 _RECORDS = f"""
 SELECT {RECORD_COLUMNS} FROM packet_verdicts
 PREWHERE <wanted>
-WHERE capture_id = {{captures:String}} AND end_ns >= {{from_ns:Int64}} AND <when>
+WHERE <of_captures> AND end_ns >= {{from_ns:Int64}} AND <when>
 ORDER BY end_ns DESC<limit>
 SETTINGS read_in_order_use_buffering = 0, optimize_read_in_order = <in_order>
 """  # noqa: S608 - our own text
@@ -74,9 +79,11 @@ _IN_WINDOWS = " OR window_id IN {of_windows:Array(UInt32)}"
 """Asked of few bytes before ``_RAISED`` is asked of what that leaves."""
 
 _RAISED = """
-  OR (window_id, src_ip) IN {of_sources:Array(Tuple(UInt32, IPv6))}
-  OR (window_id, src_ip, dst_ip) IN {of_flows:Array(Tuple(UInt32, IPv6, IPv6))}
+  OR (<capture_id>window_id, src_ip) IN {of_sources:Array(Tuple(<String>UInt32, IPv6))}
+  OR (<capture_id>window_id, src_ip, dst_ip) IN {of_flows:Array(Tuple(<String>UInt32, IPv6, IPv6))}
 """
+_RAISED_OF_ONE = _RAISED.replace("<capture_id>", "").replace("<String>", "")
+_RAISED_OF_MANY = _RAISED.replace("<capture_id>", "capture_id, ").replace("<String>", "String, ")
 
 # Packets between ends that are asked for: few more than those of the flows, whose tuples would take longer to parse.
 _OF_PORTS = (
@@ -87,27 +94,21 @@ _OF_PAIRS = (
 )
 
 
-def threats_of(store: Store, wanted: EventFilter, capture: Stretch, behind: EventsBehind, limit: int) -> list[EventRow]:
-    """Return the newest events of a capture that are taken for the threat wanted and that the filters let through.
-
-    Parameters
-    ----------
-    capture : Stretch
-        One capture.
-    """
-    anomalies = threat_anomalies(store, capture.captures)
-    from_ns = max(wanted.times.from_ns, capture.first_ns)
-    until_ns = min(wanted.times.to_ns - 1, behind.ts_ns, capture.last_ns)
+def threats_of(store: Store, wanted: EventFilter, stretch: Stretch, behind: EventsBehind, limit: int) -> list[EventRow]:
+    """Return the newest events of some captures that are taken for the threat wanted and that the filters let pass."""
+    anomalies = threat_anomalies(store, stretch.captures)
+    from_ns = max(wanted.times.from_ns, stretch.first_ns)
+    until_ns = min(wanted.times.to_ns - 1, behind.ts_ns, stretch.last_ns)
     found: list[EventRow] = []
     size, spare = 2 * limit, SPARE
     few = 0 if conditions_of(wanted, CONDITIONS) else FEW_RECORDS
     while until_ns >= from_ns and len(found) < limit:
-        records, after_ns = _records(store, wanted, capture, anomalies, (from_ns, until_ns), size)
+        records, after_ns = _records(store, wanted, stretch, anomalies, (from_ns, until_ns), size)
         size = max(size, min(size * GROWTH, MAX_RECORDS)) if after_ns < until_ns else size * GROWTH
         while after_ns < until_ns and len(found) < limit:
             chosen, chosen_after_ns = _enough(records, (after_ns, until_ns), spare * (limit - len(found)), few)
             times = chosen_after_ns, until_ns
-            found += _packets_of(store, wanted, capture, behind, chosen, times, limit - len(found))
+            found += _packets_of(store, wanted, stretch, behind, chosen, times, limit - len(found))
             until_ns, spare = chosen_after_ns, spare * GROWTH
     return found
 
@@ -115,7 +116,7 @@ def threats_of(store: Store, wanted: EventFilter, capture: Stretch, behind: Even
 def _records(
     store: Store,
     wanted: EventFilter,
-    capture: Stretch,
+    stretch: Stretch,
     anomalies: Sequence[ThreatAnomaly],
     times: tuple[int, int],
     limit: int,
@@ -132,13 +133,13 @@ def _records(
     raising = [one for one in anomalies if threat_of(one.score) == wanted.threat]
     values = {
         **wanted.given,
-        "captures": capture.captures[0],
+        "captures": captures_value(stretch.captures),
         "from_ns": times[0],
         "to_ns": times[1],
-        **_named(raising),
+        **_named(raising, len(stretch.captures)),
     }
-    sql = _records_sql(wanted, bool(raising))
-    is_cut = times[1] < capture.last_ns
+    sql = _records_sql(wanted, len(stretch.captures), bool(raising))
+    is_cut = times[1] < stretch.last_ns
     ended = sql.replace("<when>", _ENDED if is_cut else _UP_TO_NOW).replace("<limit>", " LIMIT {limit:UInt32}")
     overlapping = sql.replace("<when>", _OVERLAPPING).replace("<limit>", "")
     with ThreadPoolExecutor(1) as beside:
@@ -150,26 +151,29 @@ def _records(
     return [record for record in records if record.verdict.threat == wanted.threat], after_ns
 
 
-def _records_sql(wanted: EventFilter, is_raised: bool) -> str:
+def _records_sql(wanted: EventFilter, captures: int, is_raised: bool) -> str:
     """Return the statement of the records of a threat, but for when they are and how many."""
     threat = _OF_THREAT[wanted.threat or Threat.MALICIOUS]
     filters = conditions_of(wanted, RECORD_CONDITIONS)
     asked = [threat.replace("<raised>", _IN_WINDOWS if is_raised else ""), *filters]
     if is_raised:
-        asked.append(threat.replace("<raised>", _RAISED))
+        asked.append(threat.replace("<raised>", _RAISED_OF_ONE if captures == 1 else _RAISED_OF_MANY))
     # Few records pass the filters, so nearly all are read: by all threads, which in order they would not be.
-    return _RECORDS.replace("<wanted>", " AND ".join(asked)).replace("<in_order>", str(int(not filters)))
+    sql = _RECORDS.replace("<of_captures>", of_captures(captures)).replace("<wanted>", " AND ".join(asked))
+    return sql.replace("<in_order>", str(int(not filters)))
 
 
-def _named(raising: Sequence[ThreatAnomaly]) -> dict[str, object]:
+def _named(raising: Sequence[ThreatAnomaly], captures: int) -> dict[str, object]:
     """Return the parameters of ``_RAISED``: whom anomalies name in their windows, flows from either end."""
-    sources, flows = set(), set()
+    sources: set[tuple[object, ...]] = set()
+    flows: set[tuple[object, ...]] = set()
     for one in raising:
+        window = (one.window_id,) if captures == 1 else (one.capture_id, one.window_id)
         if one.source is not None:
-            sources.add((one.window_id, str(IPv6Address(one.source))))
+            sources.add((*window, str(IPv6Address(one.source))))
         else:
             a, b = (sorted(str(IPv6Address(address)) for address, _ in one.ends) * 2)[:2]
-            flows |= {(one.window_id, a, b), (one.window_id, b, a)}
+            flows |= {(*window, a, b), (*window, b, a)}
     windows = {one.window_id for one in raising}
     return {"of_windows": sorted(windows), "of_sources": sorted(sources), "of_flows": sorted(flows)}
 
@@ -196,7 +200,7 @@ def _enough(records: list[Record], times: tuple[int, int], count: int, few: int)
 def _packets_of(
     store: Store,
     wanted: EventFilter,
-    capture: Stretch,
+    stretch: Stretch,
     behind: EventsBehind,
     records: list[Record],
     times: tuple[int, int],
@@ -208,11 +212,12 @@ def _packets_of(
     by_flow = RecordsByFlow(records)
     values = {**end_values({one.key for one in records}), "after_ns": times[0], "until_ns": times[1]}
     of_records = MoreConditions(_OF_PORTS, _OF_PAIRS, values)
+    concerned = replace(stretch, captures=tuple(sorted({one.key[0] for one in records})))
     in_order = not conditions_of(wanted, CONDITIONS)  # where few packets are wanted, the page is not full for long
     found: list[EventRow] = []
     size = 2 * limit
     while True:
-        page = packets(store, wanted, capture, behind, size, of_records, in_order=in_order)
+        page = packets(store, wanted, concerned, behind, size, of_records, in_order=in_order)
         found += [event for event in (event_row(packet, by_flow) for packet in page) if event.is_judged]
         if len(page) < size or len(found) >= limit:
             return found[:limit]

@@ -1,27 +1,18 @@
-"""SQL of events: packets with the verdict on them, newest first.
+"""SQL of the packets of events, newest first.
 
-A packet has the verdict of the first record of its flow that counts it: the one of its endpoints with the lowest
-``last_frame`` that is not below its own number, if that record began with it or before (``since_frame``). Packets of
-one capture come in the order of the table's key, so a page costs what it holds; the few records that may count its
-packets are asked for by their endpoints. Threats alone are found the other way round: ``queries_event_threats``.
+Packets of one capture come in the order of the table's key, so a page costs what it holds. What they are taken for is
+added by ``api.event_verdicts``; threats alone are found the other way round: ``queries_event_threats``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-
-from pydantic import BaseModel, ConfigDict
 
 from api.event_filters import EventFilter
 from api.filters import EVER_NS
 from api.queries_export import address_text
-from api.record_verdicts import FlowKey, RecordsByFlow, judged, record_rows
-from api.threat_anomalies import NEAR, ThreatAnomaly, threat_anomalies
 from infra.store import Store
-from schemas.enums import Threat
-from schemas.verdicts import NO_VERDICT, REACH_NS
 
 MINUTE_NS = 60 * 10**9
 
@@ -31,31 +22,8 @@ MAX_PAGE = 1 << 14
 GROUP_PACKETS = 500_000
 """Captures that have no more packets together are looked through together: sorting costs less than asking."""
 
-BESIDE_NS = 60 * MINUTE_NS
-"""Of packets of no longer time, anomalies are asked for beside the records."""
-
-
-class EventRow(BaseModel):
-    """A packet with its verdict; see ``schemas.verdicts``. Addresses are texts."""
-
-    model_config = ConfigDict(frozen=True)
-
-    event_id: int
-    capture_id: str
-    ts_ns: int
-    frame: int
-    src_ip: str
-    dst_ip: str
-    src_port: int
-    dst_port: int
-    protocol: int
-    ether_type: int
-    length_bytes: int
-    flow_id: int
-    threat_score: float
-    threat: Threat
-    attack_class: str
-    is_judged: bool
+MORE_PACKETS = 8
+"""So many times as many each time that was not enough: what few packets meet is asked for in few statements."""
 
 
 @dataclass(frozen=True)
@@ -155,12 +123,11 @@ def packets_sql(
         Where few packets are wanted, all are read sooner.
     """
     more = more or MoreConditions()
-    of_captures = "capture_id = {captures:String}" if captures == 1 else "capture_id IN {captures:Array(String)}"
     # Few packets have a port, and it is read fastest; all others come behind what is asked besides.
     by_port = conditions_of(wanted, {"port": CONDITIONS["port"]})
     others = conditions_of(wanted, {name: text for name, text in CONDITIONS.items() if name != "port"})
     asked = " AND ".join([*by_port, *([more.first] if more.first else []), *others])
-    sql = _PACKETS.replace("<columns>", columns).replace("<of_captures>", of_captures)
+    sql = _PACKETS.replace("<columns>", columns).replace("<of_captures>", of_captures(captures))
     sql = sql.replace("<wanted>", f" PREWHERE {asked}" if asked else "").replace("<more>", more.more)
     return sql.replace("<in_order>", str(int(in_order)))
 
@@ -190,6 +157,16 @@ def packets(
     return store.query(sql, page_values(wanted, stretch, behind, limit) | (more.values if more else {}))
 
 
+def of_captures(count: int) -> str:
+    """Return the condition on so many captures: of one, rows are read in the order of the key."""
+    return "capture_id = {captures:String}" if count == 1 else "capture_id IN {captures:Array(String)}"
+
+
+def captures_value(captures: Sequence[str]) -> str | list[str]:
+    """Return the parameter of ``of_captures``."""
+    return captures[0] if len(captures) == 1 else sorted(captures)
+
+
 def conditions_of(wanted: EventFilter, texts: Mapping[str, str]) -> list[str]:
     """Return the conditions of the filters that are given, in the order of the texts."""
     return [text for name, text in texts.items() if name in wanted.given]
@@ -197,10 +174,9 @@ def conditions_of(wanted: EventFilter, texts: Mapping[str, str]) -> list[str]:
 
 def page_values(wanted: EventFilter, stretch: Stretch, behind: EventsBehind, limit: int) -> dict[str, object]:
     """Return the parameters of ``packets_sql``, those of the filters included."""
-    one = len(stretch.captures) == 1
     return {
         **{name: value for name, value in wanted.given.items() if name != "capture_id"},
-        "captures": stretch.captures[0] if one else sorted(stretch.captures),
+        "captures": captures_value(stretch.captures),
         "from_ns": max(wanted.times.from_ns, stretch.first_ns),
         "to_ns": wanted.times.to_ns,
         "last_ns": behind.ts_ns,
@@ -220,13 +196,21 @@ def stretches(store: Store, wanted: EventFilter, behind: EventsBehind) -> list[S
     ]
 
 
-def together(captures: list[Stretch]) -> Iterator[Stretch]:
-    """Yield captures one by one, small ones that follow one another together."""
+def together(captures: list[Stretch], packets: int = 0) -> Iterator[Stretch]:
+    """Yield captures one by one, small ones that follow one another together.
+
+    Parameters
+    ----------
+    packets : int
+        Most that those of the first group have together, 0 for ``GROUP_PACKETS``; of each further group
+        ``MORE_PACKETS`` times as many.
+    """
+    packets = packets or GROUP_PACKETS
     group: list[Stretch] = []
     for capture in captures:
-        if group and sum(one.packets for one in group) + capture.packets > GROUP_PACKETS:
+        if group and sum(one.packets for one in group) + capture.packets > packets:
             yield united(group)
-            group = []
+            group, packets = [], packets * MORE_PACKETS
         group.append(capture)
     if group:
         yield united(group)
@@ -240,80 +224,3 @@ def united(group: list[Stretch]) -> Stretch:
         max(one.last_ns for one in group),
         sum(one.packets for one in group),
     )
-
-
-def event_row(packet: Row, records: RecordsByFlow) -> EventRow:
-    """Return a packet with the verdict of the record that counts it, or with none."""
-    record = records.of(key_of(packet), int(str(packet["frame"])))
-    verdict = record.verdict if record else NO_VERDICT
-    return EventRow.model_validate(
-        packet
-        | {
-            "src_ip": packet["src_text"],
-            "dst_ip": packet["dst_text"],
-            "flow_id": record.flow_id if record else 0,
-            "threat_score": verdict.score,
-            "threat": verdict.threat,
-            "attack_class": verdict.attack_class,
-            "is_judged": record is not None,
-        }
-    )
-
-
-def key_of(packet: Row) -> FlowKey:
-    """Return what a packet has in common with the records of its flow.
-
-    Fragments have no ports, so they are flows of their own with ports 0; see docs/flows.md.
-    """
-    ports = (0, 0) if packet["fragment"] else (int(str(packet["src_port"])), int(str(packet["dst_port"])))
-    ends = frozenset(((str(packet["src_text"]), ports[0]), (str(packet["dst_text"]), ports[1])))
-    return str(packet["capture_id"]), int(str(packet["protocol"])), int(str(packet["vlan"])), ends
-
-
-@dataclass(frozen=True)
-class About:
-    """What verdicts on some packets are made from.
-
-    Parameters
-    ----------
-    records : list of dict
-        Those that may count the packets, newest first, without what anomalies make of them.
-    anomalies : list of ThreatAnomaly or None
-        Of their windows; None where they are still to be asked for.
-    """
-
-    records: list[Row]
-    anomalies: list[ThreatAnomaly] | None
-
-
-def about(store: Store, page: list[Row]) -> About:
-    """Return what verdicts on packets are made from, asked for side by side.
-
-    Of packets that are far between, the anomalies of all that time may be many: only those of the records' windows are
-    asked for, once the records are known.
-    """
-    if not page:
-        return About([], [])
-    times = [int(str(packet["ts_ns"])) for packet in page]
-    first_ns, last_ns = min(times), max(times)
-    keys = {key_of(packet) for packet in page}
-    if last_ns - first_ns > BESIDE_NS:
-        return About(record_rows(store, keys, first_ns, last_ns), None)
-    captures = {str(packet["capture_id"]) for packet in page}
-    near: dict[str, object] = {"after_ns": first_ns - 1, "reach_ns": last_ns + REACH_NS}
-    with ThreadPoolExecutor(1) as beside:
-        anomalies = beside.submit(threat_anomalies, store, captures, NEAR, near)
-        return About(record_rows(store, keys, first_ns, last_ns), anomalies.result())
-
-
-def with_verdicts(store: Store, page: list[Row], known: About | None = None) -> list[EventRow]:
-    """Return packets, newest first, with the verdicts on them.
-
-    Parameters
-    ----------
-    known : About, optional
-        What ``about`` says of them; asked for unless given.
-    """
-    known = known or about(store, page)
-    records = RecordsByFlow(judged(store, known.records, known.anomalies))
-    return [event_row(packet, records) for packet in page]

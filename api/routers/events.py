@@ -12,8 +12,9 @@ from api import event_pages, queries_honeypots
 from api.errors import Refusal, documented
 from api.event_answers import EventAnswer, EventsAnswer, LiveAnswer, LiveEvent, StatsAnswer
 from api.event_filters import OfCapture, WantedEvents
+from api.event_verdicts import EventRow
 from api.parameters import Limit
-from api.queries_events import EventRow, EventsBehind
+from api.queries_events import EventsBehind
 from api.services import Shared
 
 router = APIRouter(tags=["events"])

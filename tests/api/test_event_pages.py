@@ -13,7 +13,7 @@ from infra.store import Store
 from schemas.anomalies import CORRECTION_SCHEMA
 from schemas.enums import AnomalyType, Severity, Threat
 from schemas.honeypots import HoneypotType
-from schemas.verdicts import ANOMALY_SCORES
+from schemas.verdicts import ANOMALY_SCORES, threat_of
 from tests.api.classifications import insert_verdicts, verdict_values
 from tests.api.events import insert_traffic, listed, mapped
 from tests.api.feed import anomaly_values, insert_anomalies
@@ -112,21 +112,43 @@ def test_honeypots_that_were_heard_from_today_are_active(stack: Running, store: 
 
 
 @pytest.mark.parametrize("group_packets", [1, 250, 10_000])
-@pytest.mark.parametrize("threat", [None, Threat.BENIGN, Threat.SUSPICIOUS])
+@pytest.mark.parametrize("threat", [None, *Threat])
 def test_captures_of_the_same_time_are_merged(
     store: Store, monkeypatch: pytest.MonkeyPatch, group_packets: int, threat: Threat | None
 ) -> None:
     monkeypatch.setattr(queries_events, "GROUP_PACKETS", group_packets)
+    monkeypatch.setattr(event_pages, "THREAT_PACKETS", group_packets)
     known = [event for number in range(4) for event in insert_traffic(store, 100, number, number).known]
     expected = [
         event.event_id
         for event in sorted(known, key=lambda event: (event.ts_ns, event.event_id), reverse=True)
-        if threat in (None, Threat.SUSPICIOUS if 40 <= event.score < 80 else Threat.BENIGN if event.score < 40 else "")
+        if threat in (None, threat_of(event.score))
     ]
     found = [event.event_id for event in event_pages.events(store, EventFilter(threat=threat), 50)]
     assert found == expected[:50]
     everything = [event.event_id for event in event_pages.events(store, EventFilter(threat=threat), 1000)]
     assert everything == expected
+
+
+def test_an_anomaly_raises_no_packets_of_the_same_window_of_another_capture(store: Store) -> None:
+    captures = [insert_stored_capture(store) for _ in range(3)]
+    for number, capture_id in enumerate(captures):
+        insert_packets(store, packet_values(capture_id, 1, 1, 2, event_id=number))
+        insert_verdicts(
+            store,
+            verdict_values(
+                capture_id, 0, window_id=0, class_name="BENIGN", attack_probability=0.1, new_fwd_packets=1,
+                first_frame=1, since_frame=1, last_frame=1,
+            ),
+        )  # fmt: skip
+    scan = {"type": "port_scan", "severity": "high"}
+    insert_anomalies(store, anomaly_values(captures[0], 0, **scan, source_ip="10.0.0.1"))
+    flow = {"flow_src": "10.0.0.1:40000", "flow_dst": "10.0.0.2:443"}
+    insert_anomalies(store, anomaly_values(captures[1], 0, **scan, source_ip="10.0.0.1", **flow))
+    found = event_pages.events(store, EventFilter(threat=Threat.MALICIOUS), 10)
+    assert {event.capture_id for event in found} == set(captures[:2])
+    quiet = event_pages.events(store, EventFilter(threat=Threat.BENIGN), 10)
+    assert [event.capture_id for event in quiet] == captures[2:]
 
 
 @pytest.mark.parametrize("page_packets", [7, 10_000])
