@@ -38,6 +38,7 @@ HOUR_NS = 60 * MINUTE_NS
 WINDOW_NS = 10 * 10**9
 CAPTURE = "benchmark"
 PACKETS_A_FLOW = 20
+CAPTURES = 100
 CHUNK = 25_000
 """Flows that are inserted at once."""
 
@@ -102,7 +103,7 @@ HEAD = """# Questions about events
 Written by `python -m benchmarks.events`; see [Events](../events.md#how-fast). {packets:,} packets of an hour (one host
 sends a twentieth of them, another only scans; a record for every ten, 200 anomalies), asked {times} times each, each
 time as if for the first time: of parts at rest, and besides of parts as they were inserted, which they are for ten
-minutes. {cores} cores, load {load:.1f} at the end.
+minutes, and of the same packets as 100 captures, one after another. {cores} cores, load {load:.1f} at the end.
 """
 
 QUESTIONS: dict[str, EventFilter] = {
@@ -184,6 +185,20 @@ def bring_to_rest(store: Store) -> None:
         store.command(f"OPTIMIZE TABLE {name} FINAL SETTINGS optimize_skip_merged_partitions = 1")
 
 
+def split(store: Store, packets: int) -> None:
+    """Make captures of the one, one after another and each of a hundredth of the packets, and bring them to rest."""
+    each = packets // CAPTURES
+    of_window = f"window_id * {packets} / {HOUR_NS // WINDOW_NS}"
+    places = {"packet_logs": "frame", "packet_verdicts": "since_frame", "windows": of_window, "anomalies": of_window}
+    for name, place in places.items():
+        capture = f"concat('part-', leftPad(toString(intDiv(toUInt64({place}), {each})), 3, '0'))"
+        columns = f"* REPLACE ({capture} AS capture_id)"
+        store.command(f"INSERT INTO {name} SELECT {columns} FROM {name} WHERE {name}.capture_id = '{CAPTURE}'")
+    for name in (*places, "traffic"):
+        store.command(f"DELETE FROM {name} WHERE capture_id = '{CAPTURE}'")
+    bring_to_rest(store)
+
+
 def measured(store: Store, name: str, bar_ms: float, ask: Callable[[], object], times: int) -> Figures:
     """Ask again and again."""
     ask()
@@ -198,10 +213,15 @@ def measured(store: Store, name: str, bar_ms: float, ask: Callable[[], object], 
     return Figures(name, bar_ms, p50 * 1e3, p95 * 1e3, float(np.median(cpu_s)) * 1e3)
 
 
-def figures_of(store: Store, times: int) -> Iterator[Figures]:
-    """Measure everything."""
+def pages_of(store: Store, times: int) -> Iterator[Figures]:
+    """Measure pages of events."""
     for name, wanted in QUESTIONS.items():
         yield measured(store, f"events, {name}", 100, partial(events, store, wanted, 101), times)
+
+
+def figures_of(store: Store, times: int) -> Iterator[Figures]:
+    """Measure everything."""
+    yield from pages_of(store, times)
     yield measured(store, "live traffic", 100, lambda: events(store, EventFilter(), 50), times)
     kept = TrafficFigures(store)
     yield measured(
@@ -230,18 +250,20 @@ def _features(store: Store, ids: list[int]) -> None:
     queries_features.look_backs(store, ids)
 
 
-def table(at_rest: list[Figures], as_inserted: list[Figures]) -> str:
-    """Return the figures as a Markdown table; those of parts as they were inserted come besides, if there are any."""
+def table(at_rest: list[Figures], *others: list[Figures]) -> str:
+    """Return the figures as a Markdown table; of other states of the store, the times of what was asked there."""
     lines = [
-        "| question | bar, ms | p50, ms | p95, ms | processor time, ms | before merging: p50, ms | p95, ms |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| question | bar, ms | p50, ms | p95, ms | processor, ms | as inserted: p50 | p95 | 100 captures: p50 | p95 |",
+        "|---|" + "--:|" * 8,
     ]
-    before = {one.name: one for one in as_inserted}
+    besides = [{one.name: one for one in figures} for figures in others]
     for one in at_rest:
         bar = f"{one.bar_ms:,.0f}" if one.bar_ms else ""
-        then = before.get(one.name)
-        besides = f"{then.p50_ms:,.1f} | {then.p95_ms:,.1f}" if then else "|"
-        lines.append(f"| {one.name} | {bar} | {one.p50_ms:,.1f} | {one.p95_ms:,.1f} | {one.cpu_ms:,.1f} | {besides} |")
+        found = [figures.get(one.name) for figures in besides]
+        cells = [bar, *(f"{number:,.1f}" for number in (one.p50_ms, one.p95_ms, one.cpu_ms))]
+        for other in found:
+            cells += [f"{other.p50_ms:,.1f}", f"{other.p95_ms:,.1f}"] if other else ["", ""]
+        lines.append(f"| {one.name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -264,8 +286,12 @@ def main(packets: int, times: int, folder: Path | None) -> None:
             as_inserted = [] if is_there else list(figures_of(store, times))
             bring_to_rest(store)
             at_rest = list(figures_of(store, times))
+            in_captures: list[Figures] = []
+            if folder is None:  # nobody wants to keep it as it is
+                split(store, packets)
+                in_captures = list(pages_of(store, times))
     print(HEAD.format(packets=packets, times=times, cores=os.cpu_count(), load=os.getloadavg()[0]))
-    print(table(at_rest, as_inserted))
+    print(table(at_rest, as_inserted, in_captures))
 
 
 if __name__ == "__main__":
