@@ -16,11 +16,11 @@ PACKED = ("min_bytes_for_full_part_storage", "67108864")
 insert in the kernel."""
 
 COMPACT = ("min_bytes_for_wide_part", "67108864")
-"""The largest insert (262,144 packets, 28 MB) stays one compact part instead of two files for every column."""
+"""What is inserted at once stays one compact part instead of two files for every column; so do small merged parts."""
 
 FEWER_MERGES = ("merge_selector_base", "200")
 """Merges wait for about this many parts of a size (5 is the default): merging cost more than inserting. The number is
-lowered by ClickHouse itself as parts get older, so a quiet store is still merged down."""
+lowered by ClickHouse itself as parts get older, over days."""
 
 MERGED_AT_REST = (
     ("min_age_to_force_merge_seconds", "600"),
