@@ -102,3 +102,12 @@ def features_of(rows: pa.RecordBatch | pa.Table) -> NDArray[np.float32]:
         column = column.combine_chunks()
     vectors: NDArray[np.float32] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, N_FEATURES)
     return vectors
+
+
+def addresses_of(rows: pa.RecordBatch | pa.Table, name: str) -> NDArray[np.uint64]:
+    """Return a column of addresses as two words each, uint64 of shape (n_flows, 2); of a batch without a copy."""
+    column = rows.column(name)
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    words: NDArray[np.uint64] = np.frombuffer(column.buffers()[1], np.uint64, 2 * len(column), 16 * column.offset)
+    return words.reshape(-1, 2)

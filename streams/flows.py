@@ -54,8 +54,7 @@ class FlowMeter:
     """The flows of one partition of one capture, from its packets in order.
 
     The records depend only on the packets and the capture's clock, not on batches; while the table does not fill up,
-    not on partitions either. A flow lies on one partition, because fragments, which have no ports, are flows of
-    their own with ports 0.
+    not on partitions either. Fragments, which have no ports, are flows of their own with ports 0.
 
     Parameters
     ----------

@@ -108,8 +108,7 @@ def choose_flows(
 ) -> None:
     """Write which packets belong to a flow whose hash is below ``limit`` of 2³².
 
-    The lower half of the flow's key decides, since the upper half has chosen the partition: otherwise whole
-    partitions would fall silent.
+    The partition is chosen by another key (``streams.split.pair_key``): otherwise whole partitions would fall silent.
     """
     for row in range(len(is_kept)):
         key = flow_key(

@@ -1,4 +1,4 @@
-"""Splitting packets over partitions, so that both directions of a conversation land on the same one."""
+"""Splitting packets over partitions, so that everything between two hosts lands on the same one."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def split(packets: Packets, partitions: int) -> list[pa.RecordBatch | None]:
 
     Notes
     -----
-    A packet's partition is a symmetric hash of addresses, ports and protocol; a fragment's of addresses and
-    protocol alone, because later fragments have no ports. The VLAN does not count: the two directions of a
-    conversation may be mirrored from different ones. Frames without IP hash alike unless they are ARP.
+    A packet's partition is a symmetric hash of its addresses (``pair_key``): all conversations of two hosts and all
+    fragments between them meet. The VLAN does not count: the two directions of a conversation may be mirrored from
+    different ones. Frames without IP hash alike unless they are ARP.
     """
     if not 1 <= partitions <= MAX_PARTITIONS:
         raise ValueError(f"{partitions} partitions, must be between 1 and {MAX_PARTITIONS}")
@@ -62,17 +62,15 @@ def split(packets: Packets, partitions: int) -> list[pa.RecordBatch | None]:
 def partition_of(packets: Packets, partitions: int) -> npt.NDArray[np.uint8]:
     """Return the partition of each packet, shape (n_packets,)."""
     chosen = np.empty(len(packets.ts_ns), np.uint8)
-    choose_partitions(
-        packets.src_ip.view(np.uint64),
-        packets.dst_ip.view(np.uint64),
-        packets.src_port,
-        packets.dst_port,
-        packets.protocol,
-        packets.fragment,
-        partitions,
-        chosen,
-    )
+    choose_partitions(packets.src_ip.view(np.uint64), packets.dst_ip.view(np.uint64), partitions, chosen)
     return chosen
+
+
+def pairs_of(src_ip: npt.NDArray[np.uint64], dst_ip: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return the hash of the two hosts of each row, shape (n_rows,); addresses are of shape (n_rows, 2)."""
+    pairs = np.empty(len(src_ip), np.uint64)
+    write_pairs(src_ip, dst_ip, pairs)
+    return pairs
 
 
 def _order_by_partition(packets: Packets, partitions: int) -> tuple[npt.NDArray[np.int64], list[int]]:
@@ -137,28 +135,26 @@ def flow_key(
 
 
 @kernel
+def pair_key(src_high: np.uint64, src_low: np.uint64, dst_high: np.uint64, dst_low: np.uint64) -> np.uint64:
+    """Return the hash of two hosts, the same in both directions; addresses come as two halves of 64 bits."""
+    # A sum does not tell which side is which.
+    return mix(mix(mix(src_high) ^ src_low) + mix(mix(dst_high) ^ dst_low))
+
+
+@kernel
+def write_pairs(src_ip: npt.NDArray[np.uint64], dst_ip: npt.NDArray[np.uint64], pairs: npt.NDArray[np.uint64]) -> None:
+    """Write the key of each row's two hosts; addresses are of shape (n_rows, 2)."""
+    for row in range(len(pairs)):
+        pairs[row] = pair_key(src_ip[row, 0], src_ip[row, 1], dst_ip[row, 0], dst_ip[row, 1])
+
+
+@kernel
 def choose_partitions(
-    src_ip: npt.NDArray[np.uint64],
-    dst_ip: npt.NDArray[np.uint64],
-    src_port: npt.NDArray[np.uint16],
-    dst_port: npt.NDArray[np.uint16],
-    protocol: npt.NDArray[np.uint8],
-    fragment: npt.NDArray[np.uint8],
-    partitions: int,
-    chosen: npt.NDArray[np.uint8],
+    src_ip: npt.NDArray[np.uint64], dst_ip: npt.NDArray[np.uint64], partitions: int, chosen: npt.NDArray[np.uint8]
 ) -> None:
     """Write the partition of each packet; addresses are of shape (n_packets, 2)."""
     for row in range(len(chosen)):
-        key = flow_key(
-            src_ip[row, 0],
-            src_ip[row, 1],
-            dst_ip[row, 0],
-            dst_ip[row, 1],
-            src_port[row],
-            dst_port[row],
-            protocol[row],
-            fragment[row],
-        )
+        key = pair_key(src_ip[row, 0], src_ip[row, 1], dst_ip[row, 0], dst_ip[row, 1])
         chosen[row] = ((key >> np.uint64(32)) * np.uint64(partitions)) >> np.uint64(32)
 
 

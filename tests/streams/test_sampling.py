@@ -23,7 +23,7 @@ def flow_of(capture: Packets, at: int) -> frozenset[tuple[bytes, int]]:
 
 
 def many_flows(flows: int) -> Packets:
-    return packets([row(src_port=1024 + number) for number in range(flows)])
+    return packets([row(src=number % 251, src_port=1024 + number) for number in range(flows)])
 
 
 @settings(max_examples=40, deadline=None)

@@ -68,24 +68,25 @@ def test_a_packet_goes_where_the_batch_says_and_not_its_neighbours(frames: list[
 
 @settings(deadline=None)
 @given(
-    ends=st.lists(st.tuples(st.sampled_from(HOSTS), st.integers(1, 65535)), min_size=2, max_size=2),
+    hosts=st.lists(st.sampled_from(HOSTS), min_size=2, max_size=2),
+    ports=st.lists(st.integers(1, 65535), min_size=4, max_size=4),
     vlans=st.lists(st.integers(1, 4000), max_size=2),
 )
-def test_both_directions_of_a_conversation_share_a_partition(ends: list[tuple[str, int]], vlans: list[int]) -> None:
-    (source, port), (destination, other_port) = ends
-    there = b.ipv4(6, b.tcp(source_port=port, destination_port=other_port), source, destination)
-    back = b.ipv4(6, b.tcp(source_port=other_port, destination_port=port), destination, source)
+def test_all_conversations_of_two_hosts_share_a_partition(hosts: list[str], ports: list[int], vlans: list[int]) -> None:
+    there = b.ipv4(6, b.tcp(source_port=ports[0], destination_port=ports[1]), *hosts)
+    back = b.ipv4(17, b.udp(source_port=ports[2], destination_port=ports[3]), *hosts[::-1])
     chosen = partition_of(packets_of([b.ethernet(there), b.ethernet(back, vlans=vlans)]), 64)
     assert chosen[0] == chosen[1]
 
 
-def test_all_fragments_of_a_datagram_share_a_partition() -> None:
+def test_all_fragments_of_a_datagram_share_a_partition_with_its_conversation() -> None:
     first = b.ethernet(b.ipv4(17, b.udp(b"x" * 1000, length=3000), fragment=0x2000))
     later = [b.ethernet(b.ipv4(17, b"y" * 1000, fragment=offset)) for offset in (0x2000 | 126, 251)]
-    assert len(set(partition_of(packets_of([first, *later]), MAX_PARTITIONS).tolist())) == 1
+    whole = b.ethernet(b.ipv4(17, b.udp(b"z" * 10)))
+    assert len(set(partition_of(packets_of([whole, first, *later]), MAX_PARTITIONS).tolist())) == 1
 
 
-def test_conversations_are_spread_evenly() -> None:
+def test_hosts_are_spread_evenly() -> None:
     frames = [b.ethernet(b.ipv4(6, b.tcp(source_port=1024 + n), source=f"10.0.{n % 7}.{n % 251}")) for n in range(8000)]
     counts = np.bincount(partition_of(packets_of(frames), 4), minlength=4)
     assert counts.min() > 1800
