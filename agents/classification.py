@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,18 @@ from confluent_kafka import Producer
 from agents.app import FaustApp
 from agents.merge import LEDGER_ROWS
 from agents.model_roles import ModelRoles
+from agents.pair_priors import PairPriors
 from agents.sender import Sender
 from agents.stage import PacketsStage
 from agents.stateful import add_stateful_agent
-from agents.verdicts import judge
+from agents.verdicts import Company, Judged, judge
+from infra.model_runtime import Model
 from infra.settings import Settings
 from schemas.captures import LedgerRow
 from schemas.enums import BatchKind, Hop, ModelRole
 from schemas.flows import FLOW_SCHEMA
 from schemas.topics import CLASSIFICATIONS, FLOWS
+from streams.flow_rules import SECOND_NS
 from streams.wire import BatchHeader, decode_table, encode_table
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,8 @@ class _OpenCapture:
     """Packets that are new in the records that were judged."""
     unjudged: dict[str, int] = field(default_factory=dict)
     """Packets that are new in the records that could not be judged, by reason."""
+    priors: dict[ModelRole, PairPriors] = field(default_factory=dict)
+    """What each role has lately said of the flows between two hosts."""
 
     def leave_out(self, reason: str, packets: int) -> None:
         """Count packets whose flows get no verdict."""
@@ -65,7 +70,7 @@ class ClassificationStage(PacketsStage[_OpenCapture]):
         Who judges.
     """
 
-    KIND = "classification stage 1"
+    KIND = "classification stage 2"
 
     def __init__(self, settings: Settings, sender: Sender, roles: ModelRoles) -> None:
         super().__init__(settings, CLASSIFICATIONS, sender)
@@ -75,35 +80,49 @@ class ClassificationStage(PacketsStage[_OpenCapture]):
         return _OpenCapture()
 
     def _dump(self, capture: _OpenCapture) -> tuple[dict[str, Any], list[bytes]]:
-        return asdict(capture), []
+        facts = {name: getattr(capture, name) for name in ("next_seq", "judged", "unjudged")}
+        roles = list(capture.priors)
+        return {**facts, "roles": roles}, [capture.priors[role].to_bytes() for role in roles]
 
     def _load(self, facts: dict[str, Any], blobs: list[bytes]) -> _OpenCapture:
-        return _OpenCapture(**facts)
+        roles = [ModelRole(role) for role in facts.pop("roles")]
+        priors = {role: PairPriors.from_bytes(blob) for role, blob in zip(roles, blobs, strict=True)}
+        return _OpenCapture(**facts, priors=priors)
 
     def _feed(self, partition: int, capture: _OpenCapture, header: BatchHeader, body: bytes) -> None:
         if header.kind is BatchKind.DATA:
-            verdicts = self._verdicts(capture, header.capture_id, decode_table(body, FLOW_SCHEMA))
+            verdicts = self._verdicts(capture, header, decode_table(body, FLOW_SCHEMA))
             if verdicts is not None:
                 self._send(partition, header, encode_table(verdicts))
         elif header.kind is BatchKind.END:
             ledger = _ledger(header.capture_id, partition, capture, LEDGER_ROWS.validate_json(body))
             self._send(partition, header, LEDGER_ROWS.dump_json(ledger))
 
-    def _verdicts(self, capture: _OpenCapture, capture_id: str, flows: pa.Table) -> pa.Table | None:
+    def _verdicts(self, capture: _OpenCapture, header: BatchHeader, flows: pa.Table) -> pa.Table | None:
         """Judge flow records by the champion, then by the challenger; None without a champion."""
         roles, packets = self._roles.current(), _new_packets(flows)
         if roles.champion is None:
             if NO_MODEL not in capture.unjudged:
-                log.warning("Capture %s: there is no model, so its flows get no verdicts", capture_id)
+                log.warning("Capture %s: there is no model, so its flows get no verdicts", header.capture_id)
             capture.leave_out(NO_MODEL, int(packets.sum()))
             return None
-        least = self._settings.classify_confidence
-        judged = judge(flows, roles.champion, ModelRole.CHAMPION, least)
+        judged = self._judged(capture, header, flows, roles.champion, ModelRole.CHAMPION)
         capture.judged += int(packets[judged.is_judged].sum())
         capture.leave_out(BAD_FEATURES, int(packets[~judged.is_judged].sum()))
         if roles.challenger is None:
             return judged.rows
-        return pa.concat_tables([judged.rows, judge(flows, roles.challenger, ModelRole.CHALLENGER, least).rows])
+        second = self._judged(capture, header, flows, roles.challenger, ModelRole.CHALLENGER)
+        return pa.concat_tables([judged.rows, second.rows])
+
+    def _judged(
+        self, capture: _OpenCapture, header: BatchHeader, flows: pa.Table, model: Model, role: ModelRole
+    ) -> Judged:
+        """Judge flow records by one model, in the company of those that it has judged before."""
+        half_life_ns = round(self._settings.classify_memory_s * SECOND_NS)
+        company = None
+        if half_life_ns:
+            company = Company(capture.priors.setdefault(role, PairPriors()), header.clock_ns, half_life_ns)
+        return judge(flows, model, role, self._settings.classify_confidence, company)
 
     def _send(self, partition: int, header: BatchHeader, body: bytes) -> None:
         key = header.capture_id.encode()

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from agents.pair_priors import PairPriors
 from infra.arrow import repeated
 from infra.model_reasons import top_reasons
-from infra.model_runtime import Model
+from infra.model_runtime import Model, Named
 from schemas.classes import BENIGN, CLASS_NAMES
 from schemas.classifications import CLASSIFICATION_SCHEMA, FLOW_PARTS, TOP_REASONS
-from schemas.enums import ModelRole
-from streams.flow_rows import features_of
+from schemas.enums import FlowEnd, ModelRole
+from streams.flow_rows import addresses_of, features_of
+from streams.split import pairs_of
 
 MAX_EXPLAINED = 32
 """Verdicts of one batch that are explained: an explanation costs as much as some forty verdicts. The others are
@@ -39,10 +42,39 @@ class Judged:
     is_judged: npt.NDArray[np.bool_]
 
 
-def judge(flows: pa.Table, model: Model, role: ModelRole, least_confidence: float) -> Judged:
+@dataclass(frozen=True)
+class Company:
+    """What verdicts depend on beside their flows.
+
+    Parameters
+    ----------
+    priors : PairPriors
+        Of one capture on one partition, and one role.
+    clock_ns : int
+        The capture's clock, ns.
+    half_life_ns : int
+        See ``PairPriors.adjust``.
+    """
+
+    priors: PairPriors
+    clock_ns: int
+    half_life_ns: int
+
+    def adjusted(self, flows: pa.Table, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return probabilities (n_flows, 15) as the flows' company makes them."""
+        ends = flows.column("end_reason").cast(pa.string())
+        is_over = pc.not_equal(ends, FlowEnd.INTERIM.value).to_numpy()
+        pairs = pairs_of(*(addresses_of(flows, side) for side in ("src_ip", "dst_ip")))
+        return self.priors.adjust(pairs, probabilities, is_over, self.clock_ns, self.half_life_ns)
+
+
+def judge(
+    flows: pa.Table, model: Model, role: ModelRole, least_confidence: float, company: Company | None = None
+) -> Judged:
     """Judge flow records.
 
-    Every verdict depends on its flow alone; which of them are explained depends on the batch (``chosen``).
+    Without company every verdict depends on its flow alone; which of them are explained depends on the batch
+    (``chosen``).
 
     Parameters
     ----------
@@ -52,12 +84,17 @@ def judge(flows: pa.Table, model: Model, role: ModelRole, least_confidence: floa
         What the model is there for; only a champion's verdicts are explained.
     least_confidence : float
         Below it a verdict is uncertain.
+    company : Company, optional
+        What is known of the other flows between the same hosts.
     """
     features = features_of(flows)
     is_judged = np.asarray(np.isfinite(features).all(axis=1), np.bool_)
     if not is_judged.all():
         flows, features = flows.filter(pa.array(is_judged)), features[is_judged]
     named = model.predict(features)
+    if company is not None:
+        probabilities = company.adjusted(flows, named.probabilities)
+        named = Named(probabilities.argmax(axis=1), probabilities)
     confidence = named.confidence
     is_uncertain = confidence < np.float32(least_confidence)
     reasons = _no_reasons(flows.num_rows)

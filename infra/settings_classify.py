@@ -17,3 +17,9 @@ class ClassifySettings(BaseModel):
         description="A verdict whose calibrated confidence is below this is uncertain and names no attack; at 0.5 what "
         "is named is likelier right than wrong.",
     )
+    classify_memory_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="After so many seconds a flow counts half for what the next flows between the same two hosts are "
+        "taken for; 0 judges every flow by itself.",
+    )

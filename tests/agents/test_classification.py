@@ -16,6 +16,7 @@ from schemas.captures import LedgerRow
 from schemas.classifications import CLASSIFICATION_SCHEMA
 from schemas.enums import BatchKind, Hop
 from schemas.flows import FLOW_SCHEMA
+from streams.flow_rows import features_of
 from streams.wire import BatchHeader, KafkaHeaders, decode_table, encode_table
 from tests.agents.flow_records import flow_records
 from tests.agents.messages import header, take, unconnected_producer
@@ -201,6 +202,37 @@ def test_a_restored_stage_goes_on_with_numbers_and_counts(tmp_path: Path, model:
     count = packets_in(flows)
     assert ledger(stage) == [f"total {count} {count}"]
     assert sent(restored) == sent(stage)[1:]
+
+
+def guesses(flows: pa.Table, count: int) -> pa.Table:
+    """Return one record as ``count`` flows between the same two hosts."""
+    record = flows.slice(0, 1).to_pylist()[0]
+    return pa.Table.from_pylist([{**record, "flow_id": number} for number in range(count)], schema=FLOW_SCHEMA)
+
+
+def test_flows_are_judged_in_the_company_of_those_before(tmp_path: Path, model: Model, flows: pa.Table) -> None:
+    stage = stage_of(tmp_path, model)
+    for seq in range(3):
+        feed(stage, guesses(flows, 1), seq)
+    first, second, third = verdicts(stage).column("confidence").to_pylist()
+    assert first == pytest.approx(float(model.predict(features_of(guesses(flows, 1))).confidence[0]), rel=1e-5)
+    assert first < second < third
+
+
+def test_a_memory_of_no_time_judges_every_flow_by_itself(tmp_path: Path, model: Model, flows: pa.Table) -> None:
+    settings = load_settings(state=tmp_path, classify_memory_s=0)
+    stage = ClassificationStage(settings, KeepingSender(unconnected_producer()), GivenRoles(settings, model))
+    feed(stage, guesses(flows, 5), 0)
+    alone = model.predict(features_of(guesses(flows, 5))).confidence
+    assert verdicts(stage).column("confidence").to_numpy().tolist() == alone.tolist()
+
+
+def test_champion_and_challenger_keep_company_of_their_own(tmp_path: Path, model: Model, flows: pa.Table) -> None:
+    stage = stage_of(tmp_path, model, model)
+    feed(stage, flows, 0)
+    rows = verdicts(stage)
+    half = flows.num_rows
+    assert rows.slice(0, half).column("confidence").equals(rows.slice(half).column("confidence"))
 
 
 def test_a_partition_that_was_taken_away_is_forgotten(tmp_path: Path, model: Model, flows: pa.Table) -> None:
