@@ -13,6 +13,8 @@ from api.filters import NS_PER_S
 from api.flow_fields import CapturePage, common_fields
 from api.flow_rows import hex_id
 from api.window_answers import Count
+from infra.model_runtime import Named
+from schemas.classes import BENIGN, CLASS_NAMES
 from schemas.classifications import BENIGN_NAME
 from schemas.enums import FlowEnd, ModelRole
 
@@ -23,6 +25,8 @@ _REASONS: JsonDict = {
         {"feature": "Bwd Header Length", "value": 20.0, "contribution": 1.02},
     ]
 }
+
+ALONE_EXAMPLE: JsonDict = {"class_name": "PortScan", "confidence": 0.9712, "attack_probability": 0.9831}
 
 VERDICT_EXAMPLE: JsonDict = {
     "class_name": "PortScan",
@@ -91,6 +95,25 @@ class FlowVerdictAnswer(BaseModel):
     def of(cls, row: VerdictRow) -> Self:
         """Return the answer for a row of the store."""
         return cls.model_validate(said_by(row))
+
+
+class AloneAnswer(BaseModel):
+    """What a model says a flow is by its own features alone."""
+
+    model_config = example(ALONE_EXAMPLE)
+
+    class_name: str = Field(description="The likeliest of the 15 classes.")
+    confidence: float = Field(description="Calibrated probability of that class.")
+    attack_probability: float = Field(description="Calibrated probability that it is an attack of any class.")
+
+    @classmethod
+    def of(cls, named: Named) -> Self:
+        """Return the answer for the first flow that was named."""
+        return cls(
+            class_name=CLASS_NAMES[named.classes[0]],
+            confidence=float(named.confidence[0]),
+            attack_probability=float(1 - named.probabilities[0, BENIGN]),
+        )
 
 
 def said_by(row: VerdictRow) -> dict[str, object]:

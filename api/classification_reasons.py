@@ -11,7 +11,7 @@ from api import queries_models
 from api.classification_rows import VerdictRow
 from api.flow_rows import FlowDetailRow
 from infra.model_reasons import top_reasons
-from infra.model_runtime import Model
+from infra.model_runtime import Model, Named
 from infra.store import Store
 from schemas.classes import CLASS_NAMES
 from schemas.errors import ModelError
@@ -57,26 +57,27 @@ class PastModels:
             return None
 
 
-def explained(verdict: VerdictRow, flow: FlowDetailRow, now: Model | None, past: PastModels) -> VerdictRow:
-    """Return a verdict with the reasons of the model that made it, as far as they can be had.
-
-    Costs a tenth of a millisecond, and some more when the model has to be opened first.
+def judge_of(verdict: VerdictRow, flow: FlowDetailRow, now: Model | None, past: PastModels) -> Model | None:
+    """Return the model that made a verdict on a flow's record, None where it cannot be had.
 
     Parameters
     ----------
     flow : FlowDetailRow
-        The record that was judged; another one of the flow explains nothing.
+        The record that was judged; for another one of the flow there is no model.
     now : Model or None
         In use now.
     past : PastModels
         Where another model is found.
     """
-    judged = (verdict.fwd_packets, verdict.bwd_packets) == (flow.fwd_packets, flow.bwd_packets)
-    if verdict.reason_features or not judged:
-        return verdict
+    if (verdict.fwd_packets, verdict.bwd_packets) != (flow.fwd_packets, flow.bwd_packets):
+        return None
     is_now = now is not None and now.facts.fingerprint == verdict.model
-    model = now if is_now else past.model(verdict.model)
-    if model is None:
+    return now if is_now else past.model(verdict.model)
+
+
+def explained(verdict: VerdictRow, flow: FlowDetailRow, model: Model) -> VerdictRow:
+    """Return a verdict with the reasons of the model that made it; costs a tenth of a millisecond."""
+    if verdict.reason_features:
         return verdict
     features = np.array([flow.features], np.float32)
     classes = np.array([CLASS_NAMES.index(verdict.class_name)], np.int64)
@@ -87,3 +88,8 @@ def explained(verdict: VerdictRow, flow: FlowDetailRow, now: Model | None, past:
         "reason_contributions": parts.tolist(),
     }
     return verdict.model_copy(update=reasons)
+
+
+def alone(flow: FlowDetailRow, model: Model) -> Named:
+    """Return what a model says of a flow by its own features, whatever its company."""
+    return model.predict(np.array([flow.features], np.float32))

@@ -8,12 +8,19 @@ from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from api.answers import example
-from api.classification_answers import VERDICT_EXAMPLE, EarlierVerdictAnswer, FlowVerdictAnswer
+from api.classification_answers import (
+    ALONE_EXAMPLE,
+    VERDICT_EXAMPLE,
+    AloneAnswer,
+    EarlierVerdictAnswer,
+    FlowVerdictAnswer,
+)
 from api.classification_rows import FlowVerdicts, VerdictRow
 from api.filters import NS_PER_S
 from api.flow_fields import CapturePage, common_fields
 from api.flow_rows import FlowDetailRow, FlowRow, PacketRow
 from api.window_answers import Count
+from infra.model_runtime import Named
 from schemas.enums import FlowEnd, Fragment
 from schemas.flows import FEATURE_NAMES
 
@@ -158,6 +165,7 @@ class FlowDetailAnswer(FlowAnswer):
                     "bytes_backward": 4000,
                 }
             ],
+            "alone": ALONE_EXAMPLE,
             "challenger": None,
             "earlier_verdicts": [],
         }
@@ -170,6 +178,10 @@ class FlowDetailAnswer(FlowAnswer):
         description="Its interim records, in order: one for each window that it outlasted, as long as the store has "
         "not merged them into the newest."
     )
+    alone: AloneAnswer | None = Field(
+        description="What the model that made `classification` says by these features alone, whatever the other flows "
+        "between the same two hosts are; null where that model cannot be had, or the verdict is on an earlier record."
+    )
     challenger: FlowVerdictAnswer | None = Field(
         description="What the model in the champion's shadow says of it; null without one."
     )
@@ -178,12 +190,13 @@ class FlowDetailAnswer(FlowAnswer):
     )
 
     @classmethod
-    def with_features(cls, row: FlowDetailRow, interim: list[FlowRow], said: FlowVerdicts) -> Self:
-        """Return the answer for a flow, its interim records and the verdicts on it."""
+    def with_features(cls, row: FlowDetailRow, interim: list[FlowRow], said: FlowVerdicts, alone: Named | None) -> Self:
+        """Return the answer for a flow, its interim records, the verdicts on it, and what it is alone."""
         return cls.model_validate(
             {
                 **fields_of(row),
                 "classification": said.newest and FlowVerdictAnswer.of(said.newest),
+                "alone": alone and AloneAnswer.of(alone),
                 "challenger": said.challenger and FlowVerdictAnswer.of(said.challenger),
                 "earlier_verdicts": [EarlierVerdictAnswer.of(verdict) for verdict in said.earlier],
                 "features": dict(zip(FEATURE_NAMES, row.features, strict=True)),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query
 
 from api import queries_classifications, queries_flows
-from api.classification_reasons import explained
+from api.classification_reasons import alone, explained, judge_of
 from api.errors import Refusal, documented
 from api.flow_answers import FlowAnswer, FlowDetailAnswer, FlowPacketsAnswer, FlowsAnswer, PacketAnswer
 from api.flow_filters import WantedFlows
@@ -78,13 +78,15 @@ def read_flow(services: Shared, flow_id: FlowId, capture: OfCapture = None) -> F
     """Show a flow with its 78 features by name, what it is said to be and why, and where it stood between windows.
 
     A verdict that was not explained when it was made is explained now by the model that made it, as long as the
-    registry has that one.
+    registry has that one. `alone` is what that model says without the other flows between the same two hosts.
     """
     row = _found(services.store, flow_id, capture)
-    said = queries_classifications.of_flow(services.store, row)
+    said, own = queries_classifications.of_flow(services.store, row), None
     if said.newest is not None:
-        said = replace(said, newest=explained(said.newest, row, services.predictor.model, services.past_models))
-    return FlowDetailAnswer.with_features(row, queries_flows.interim_records(services.store, row), said)
+        model = judge_of(said.newest, row, services.predictor.model, services.past_models)
+        if model is not None:
+            said, own = replace(said, newest=explained(said.newest, row, model)), alone(row, model)
+    return FlowDetailAnswer.with_features(row, queries_flows.interim_records(services.store, row), said, own)
 
 
 @router.get(

@@ -23,6 +23,11 @@ export interface components {
             attack_class: string;
             is_judged: boolean;
         };
+        AloneAnswer: {
+            class_name: string;
+            confidence: number;
+            attack_probability: number;
+        };
         AnomaliesAnswer: {
             count: number;
             total: number;
@@ -733,6 +738,7 @@ export interface components {
                 [key: string]: number;
             };
             interim: components["schemas"]["InterimAnswer"][];
+            alone: components["schemas"]["AloneAnswer"] | null;
             challenger: components["schemas"]["FlowVerdictAnswer"] | null;
             earlier_verdicts: components["schemas"]["EarlierVerdictAnswer"][];
         };

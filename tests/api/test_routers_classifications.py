@@ -226,7 +226,22 @@ def test_a_verdict_without_reasons_is_explained_when_its_flow_is_read(
         assert reason["value"] == flow["features"][reason["feature"]]
         assert reason["feature"] in FEATURE_NAMES
     # Nobody knows the model that judged the other one.
-    assert asked(stack, f"/api/flows/{FLOW_ID + 8:016x}", capture=capture_id)["classification"]["reasons"] is None
+    other = asked(stack, f"/api/flows/{FLOW_ID + 8:016x}", capture=capture_id)
+    assert (other["classification"]["reasons"], other["alone"]) == (None, None)
+
+
+def test_a_flow_tells_what_it_is_without_its_company(stack: Running, module_store: Store, capture_id: str) -> None:
+    shipped = Model.load(SHIPPED_MODEL)
+    insert_flows(module_store, flow_values(capture_id, 7))
+    insert_verdicts(module_store, verdict_values(capture_id, 7, model=shipped.facts.fingerprint, class_name="Bot"))
+    flow = asked(stack, f"/api/flows/{FLOW_ID + 7:016x}", capture=capture_id)
+    named = shipped.predict(np.array([[flow["features"][name] for name in FEATURE_NAMES]], np.float32))
+    assert flow["classification"]["class_name"] == "Bot"
+    assert flow["alone"] == {
+        "class_name": CLASS_NAMES[named.classes[0]],
+        "confidence": pytest.approx(float(named.confidence[0]), rel=1e-4),
+        "attack_probability": pytest.approx(float(1 - named.probabilities[0, 0]), abs=1e-4),
+    }
 
 
 def test_a_verdict_is_explained_by_the_model_that_made_it_when_another_judges_now(

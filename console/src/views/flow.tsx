@@ -154,6 +154,11 @@ function VerdictPanel({ flow }: { flow: Detail }) {
           {verdict.is_interim && "The flow was not over when it was judged. "}
           That it is an attack of any kind: {percent(verdict.attack_probability)}.
         </p>
+        {flow.alone && (
+          <p class="small">
+            Without the other flows between these two it would be {flow.alone.class_name}, {sure(flow.alone.confidence)}.
+          </p>
+        )}
         {verdict.reasons ? (
           <Reasons of={verdict.reasons} name={verdict.class_name} />
         ) : (
