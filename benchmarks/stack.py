@@ -110,8 +110,25 @@ class Stack:
         self._check(packets)
         return Measured(packets, seconds, cpu_answered_s - cpu_before_s, watch.peak_bytes, after_s)
 
+    def newest_capture(self) -> dict[str, Any]:
+        """Return the capture that was begun last."""
+        return dict(self._ask("GET", "/api/captures", params={"limit": 1})["captures"][0])
+
+    def export(self, table: str, capture_id: str, columns: str) -> bytes:
+        """Return rows of a capture as a Parquet file.
+
+        Parameters
+        ----------
+        columns
+            Their names, with commas in between.
+        """
+        wanted = {"format": "parquet", "capture": capture_id, "columns": columns}
+        answer = self._client.get(f"/api/export/{table}", params=wanted)
+        answer.raise_for_status()
+        return answer.content
+
     def _check(self, packets: int) -> None:
-        capture = self._ask("GET", "/api/captures", params={"limit": 1})["captures"][0]
+        capture = self.newest_capture()
         ledger = self._ask("GET", f"/api/captures/{capture['capture_id']}/ledger")
         if capture["packets"] != packets or not ledger["is_balanced"]:
             raise RuntimeError(f"{packets:,} packets expected, but the ledger says {ledger}")

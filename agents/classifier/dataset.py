@@ -158,8 +158,7 @@ def _load(path: Path, with_interim: bool, whole: Mapping[str, LabelRow]) -> Labe
     features, is_usable = repaired(table.features)
     numbers = {name: class_number(name) for name in set(table.labels)}
     labels = np.array([numbers[name] for name in table.labels], np.int64)
-    is_idle = table.is_own & (_says_nothing(features, labels) | _is_probe(features, labels))
-    is_attempted = (labels == ATTEMPTED) | is_idle
+    is_attempted = (labels == ATTEMPTED) | (table.is_own & is_no_attack(features, labels))
     skipped = {"not a finite number": int((~is_usable).sum()), "attempted": int((is_usable & is_attempted).sum())}
     kept = is_usable & ~is_attempted & (table.is_final | with_interim)
     tools, captures = np.array(table.tools, np.str_), np.array(table.captures, np.str_)
@@ -174,6 +173,18 @@ def _load(path: Path, with_interim: bool, whole: Mapping[str, LabelRow]) -> Labe
         tools[kept],
         captures[kept],
     )
+
+
+def is_no_attack(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Mark flows (n_flows,) of attackers that are no attacks in themselves: what is judged or learnt leaves them out.
+
+    Parameters
+    ----------
+    features : array (n_flows, 78) of float32
+        Of our own flow meter.
+    labels : array (n_flows,) of int64
+    """
+    return _says_nothing(features, labels) | _is_probe(features, labels)
 
 
 def _says_nothing(features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
