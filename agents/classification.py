@@ -15,7 +15,6 @@ from confluent_kafka import Producer
 from agents.app import FaustApp
 from agents.merge import LEDGER_ROWS
 from agents.model_roles import ModelRoles
-from agents.pair_priors import PairPriors
 from agents.sender import Sender
 from agents.stage import PacketsStage
 from agents.stateful import add_stateful_agent
@@ -27,6 +26,7 @@ from schemas.enums import BatchKind, Hop, ModelRole
 from schemas.flows import FLOW_SCHEMA
 from schemas.topics import CLASSIFICATIONS, FLOWS
 from streams.flow_rules import SECOND_NS
+from streams.pair_priors import PairPriors
 from streams.wire import BatchHeader, decode_table, encode_table
 
 log = logging.getLogger(__name__)

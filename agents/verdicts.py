@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from agents.pair_priors import PairPriors
 from infra.arrow import repeated
 from infra.model_reasons import top_reasons
 from infra.model_runtime import Model, Named
@@ -17,6 +16,7 @@ from schemas.classes import BENIGN, CLASS_NAMES
 from schemas.classifications import CLASSIFICATION_SCHEMA, FLOW_PARTS, TOP_REASONS
 from schemas.enums import FlowEnd, ModelRole
 from streams.flow_rows import addresses_of, features_of
+from streams.pair_priors import PairPriors
 from streams.split import pairs_of
 
 MAX_EXPLAINED = 32

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import agents.pair_priors
-from agents.pair_priors import FORGOTTEN, MOST_PAIRS, STRENGTH, USUAL_BENIGN, PairPriors
+import streams.pair_priors
 from schemas.classes import BENIGN, CLASS_NAMES, N_CLASSES
 from schemas.errors import WireError
+from streams.pair_priors import MOST_PAIRS, STRENGTH, USUAL_BENIGN, PairPriors
 
 SECOND_NS = 1_000_000_000
 HALF_LIFE_NS = 60 * SECOND_NS
@@ -77,9 +77,6 @@ def expected(feed: list[Message]) -> list[npt.NDArray[np.float64]]:
             out[place] = weighted / weighted.sum()
         for place, (pair, _, _, over) in enumerate(flows):
             memory[pair] += out[place] * over
-        for pair in {one for one, *_ in flows} | set(memory):
-            if flows and memory[pair].sum() < FORGOTTEN:
-                memory[pair] = np.zeros(N_CLASSES)
         said.append(out)
     return said
 
@@ -170,7 +167,7 @@ def test_a_flood_from_forged_addresses_takes_no_more_than_its_bound() -> None:
         forged = np.arange(2, MOST_PAIRS + 2, dtype=np.uint64) + np.uint64(message * MOST_PAIRS)
         rows = np.tile(probabilities((HULK, 0.6)), (MOST_PAIRS, 1))
         priors.adjust(forged, rows, np.ones(MOST_PAIRS, np.bool_), message, HALF_LIFE_NS)
-        assert len(priors.pairs) == MOST_PAIRS
+        assert MOST_PAIRS // 2 < len(priors.pairs) <= MOST_PAIRS
         assert (np.diff(priors.pairs) > 0).all()
         assert priors.pairs[0] == 1, "the pair with most flows was forgotten"
 
@@ -181,5 +178,5 @@ def test_no_flows_change_nothing() -> None:
 
 
 def test_bytes_that_are_none_of_it_are_refused() -> None:
-    with pytest.raises(WireError, match=agents.pair_priors._KIND):
+    with pytest.raises(WireError, match=streams.pair_priors._KIND):
         PairPriors.from_bytes(b"nothing")
