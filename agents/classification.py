@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow as pa
 from confluent_kafka import Producer
 
 from agents.app import FaustApp
+from agents.flows import flow_rules
 from agents.merge import LEDGER_ROWS
 from agents.model_roles import ModelRoles
 from agents.sender import Sender
@@ -26,6 +27,7 @@ from schemas.enums import BatchKind, Hop, ModelRole
 from schemas.flows import FLOW_SCHEMA
 from schemas.topics import CLASSIFICATIONS, FLOWS
 from streams.flow_rules import SECOND_NS
+from streams.flow_steps import STEP_NS, FlowSteps, Windows
 from streams.pair_priors import PairPriors
 from streams.wire import BatchHeader, decode_table, encode_table
 
@@ -47,6 +49,8 @@ class _OpenCapture:
     """Packets that are new in the records that were judged."""
     unjudged: dict[str, int] = field(default_factory=dict)
     """Packets that are new in the records that could not be judged, by reason."""
+    steps: FlowSteps = field(default_factory=FlowSteps)
+    """Records that wait for the others of their step."""
     priors: dict[ModelRole, PairPriors] = field(default_factory=dict)
     """What each role has lately said of the flows between two hosts."""
 
@@ -59,8 +63,10 @@ class _OpenCapture:
 class ClassificationStage(PacketsStage[_OpenCapture]):
     """Judges flow records by the models of the moment and sends the verdicts.
 
-    Verdicts have the header of the records they are about, their ``seq`` included, and go to the same partition: what
-    a message is called depends on the flows topic alone, also when a model comes or goes.
+    Records are judged in steps of the capture's clock (``streams.flow_steps``), together with the others between the
+    same two hosts (``streams.pair_priors``). Verdicts have the header of the message of flows behind which they come,
+    its ``seq`` included, and go to the same partition: what a message is called depends on the flows topic alone, also
+    when a model comes or goes.
 
     Parameters
     ----------
@@ -75,53 +81,63 @@ class ClassificationStage(PacketsStage[_OpenCapture]):
     def __init__(self, settings: Settings, sender: Sender, roles: ModelRoles) -> None:
         super().__init__(settings, CLASSIFICATIONS, sender)
         self._roles = roles
+        self._rules = flow_rules(settings)
+        self._half_life_ns = round(settings.classify_memory_s * SECOND_NS)
 
     def _opened(self, header: BatchHeader, origin_ns: int) -> _OpenCapture:
         return _OpenCapture()
 
     def _dump(self, capture: _OpenCapture) -> tuple[dict[str, Any], list[bytes]]:
         facts = {name: getattr(capture, name) for name in ("next_seq", "judged", "unjudged")}
-        roles = list(capture.priors)
-        return {**facts, "roles": roles}, [capture.priors[role].to_bytes() for role in roles]
+        facts |= {"done": capture.steps.done, "roles": list(capture.priors)}
+        return facts, [capture.steps.to_bytes(), *(priors.to_bytes() for priors in capture.priors.values())]
 
     def _load(self, facts: dict[str, Any], blobs: list[bytes]) -> _OpenCapture:
+        waiting, *remembered = blobs
+        steps = FlowSteps.from_bytes(facts.pop("done"), waiting)
         roles = [ModelRole(role) for role in facts.pop("roles")]
-        priors = {role: PairPriors.from_bytes(blob) for role, blob in zip(roles, blobs, strict=True)}
-        return _OpenCapture(**facts, priors=priors)
+        priors = {role: PairPriors.from_bytes(blob) for role, blob in zip(roles, remembered, strict=True)}
+        return _OpenCapture(**facts, steps=steps, priors=priors)
 
     def _feed(self, partition: int, capture: _OpenCapture, header: BatchHeader, body: bytes) -> None:
-        if header.kind is BatchKind.DATA:
-            verdicts = self._verdicts(capture, header, decode_table(body, FLOW_SCHEMA))
-            if verdicts is not None:
-                self._send(partition, header, encode_table(verdicts))
-        elif header.kind is BatchKind.END:
+        is_end = header.kind is BatchKind.END
+        came = decode_table(body, FLOW_SCHEMA) if header.kind is BatchKind.DATA else FLOW_SCHEMA.empty_table()
+        windows = Windows(header.window_ns, header.origin_ns)
+        # Without memory no flow has company to wait for.
+        takes_all = is_end or not self._half_life_ns
+        flows, steps = capture.steps.take(came, header.clock_ns, windows, self._rules, is_end=takes_all)
+        verdicts = self._verdicts(capture, header.capture_id, flows, steps) if flows.num_rows else None
+        if verdicts is not None:
+            self._send(partition, replace(header, kind=BatchKind.DATA), encode_table(verdicts))
+        if is_end:
             ledger = _ledger(header.capture_id, partition, capture, LEDGER_ROWS.validate_json(body))
             self._send(partition, header, LEDGER_ROWS.dump_json(ledger))
 
-    def _verdicts(self, capture: _OpenCapture, header: BatchHeader, flows: pa.Table) -> pa.Table | None:
+    def _verdicts(
+        self, capture: _OpenCapture, capture_id: str, flows: pa.Table, steps: npt.NDArray[np.int64]
+    ) -> pa.Table | None:
         """Judge flow records by the champion, then by the challenger; None without a champion."""
         roles, packets = self._roles.current(), _new_packets(flows)
         if roles.champion is None:
             if NO_MODEL not in capture.unjudged:
-                log.warning("Capture %s: there is no model, so its flows get no verdicts", header.capture_id)
+                log.warning("Capture %s: there is no model, so its flows get no verdicts", capture_id)
             capture.leave_out(NO_MODEL, int(packets.sum()))
             return None
-        judged = self._judged(capture, header, flows, roles.champion, ModelRole.CHAMPION)
+        judged = self._judged(capture, flows, steps, roles.champion, ModelRole.CHAMPION)
         capture.judged += int(packets[judged.is_judged].sum())
         capture.leave_out(BAD_FEATURES, int(packets[~judged.is_judged].sum()))
         if roles.challenger is None:
             return judged.rows
-        second = self._judged(capture, header, flows, roles.challenger, ModelRole.CHALLENGER)
+        second = self._judged(capture, flows, steps, roles.challenger, ModelRole.CHALLENGER)
         return pa.concat_tables([judged.rows, second.rows])
 
     def _judged(
-        self, capture: _OpenCapture, header: BatchHeader, flows: pa.Table, model: Model, role: ModelRole
+        self, capture: _OpenCapture, flows: pa.Table, steps: npt.NDArray[np.int64], model: Model, role: ModelRole
     ) -> Judged:
         """Judge flow records by one model, in the company of those that it has judged before."""
-        half_life_ns = round(self._settings.classify_memory_s * SECOND_NS)
         company = None
-        if half_life_ns:
-            company = Company(capture.priors.setdefault(role, PairPriors()), header.clock_ns, half_life_ns)
+        if self._half_life_ns:
+            company = Company(capture.priors.setdefault(role, PairPriors()), steps * STEP_NS, self._half_life_ns)
         return judge(flows, model, role, self._settings.classify_confidence, company)
 
     def _send(self, partition: int, header: BatchHeader, body: bytes) -> None:

@@ -21,6 +21,7 @@ from schemas.enums import BatchKind, FlowEnd, Hop
 from schemas.flows import FLOW_SCHEMA
 from schemas.topics import FLOWS, PACKETS
 from streams.flow_rules import SECOND_NS, FlowRules
+from streams.flow_state import LONG_AGO_NS
 from streams.flows import FlowMeter
 from streams.wire import BatchHeader, decode_packets, decode_table, encode_table, packets_of
 
@@ -50,6 +51,8 @@ class _OpenCapture:
     """Packets of the flows that were sent and have ended."""
     sent_ns: int = 0
     """The capture's clock when records were last sent."""
+    told_ns: int = LONG_AGO_NS
+    """The capture's clock when records were last among what was sent."""
     held: list[pa.Table] = field(default_factory=list)
     """Records that wait to be sent."""
 
@@ -71,17 +74,18 @@ class FlowsStage(PacketsStage[_OpenCapture]):
         Where flow records go.
     """
 
-    KIND = "flows stage 2"
+    KIND = "flows stage 3"
 
     def __init__(self, settings: Settings, sender: Sender) -> None:
         super().__init__(settings, FLOWS, sender)
+        self._rules = flow_rules(settings)
 
     def _opened(self, header: BatchHeader, origin_ns: int) -> _OpenCapture:
-        meter = FlowMeter(header.window_ns, origin_ns, flow_rules(self._settings))
+        meter = FlowMeter(header.window_ns, origin_ns, self._rules)
         return _OpenCapture(meter, header, sent_ns=header.clock_ns)
 
     def _dump(self, capture: _OpenCapture) -> tuple[dict[str, Any], list[bytes]]:
-        facts = {name: getattr(capture, name) for name in ("next_seq", "next_sent", "metered", "sent_ns")}
+        facts = {name: getattr(capture, name) for name in ("next_seq", "next_sent", "metered", "sent_ns", "told_ns")}
         held = pa.concat_tables([FLOW_SCHEMA.empty_table(), *capture.held])
         return {**facts, "first": asdict(capture.first)}, [capture.meter.snapshot(), encode_table(held)]
 
@@ -111,6 +115,11 @@ class FlowsStage(PacketsStage[_OpenCapture]):
     def _send_held(self, partition: int, capture: _OpenCapture, header: BatchHeader) -> None:
         held, capture.held, capture.sent_ns = capture.held, [], header.clock_ns
         records = pa.concat_tables([FLOW_SCHEMA.empty_table(), *held]).combine_chunks()
+        if records.num_rows:
+            capture.told_ns = header.clock_ns
+        elif header.kind is not BatchKind.END and header.clock_ns - capture.told_ns <= 2 * self._rules.idle_ns:
+            # Whoever judges what came before waits for the clock.
+            self._send(partition, capture, header, BatchKind.PROGRESS, b"")
         for start in range(0, records.num_rows, MESSAGE_FLOWS):
             some = records.slice(start, MESSAGE_FLOWS)
             capture.metered += _packets_of_ended(some)

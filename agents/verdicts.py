@@ -50,22 +50,25 @@ class Company:
     ----------
     priors : PairPriors
         Of one capture on one partition, and one role.
-    clock_ns : int
-        The capture's clock, ns.
+    times_ns : array (n_flows,) of int64
+        When each flow is judged, ascending, ns.
     half_life_ns : int
         See ``PairPriors.adjust``.
     """
 
     priors: PairPriors
-    clock_ns: int
+    times_ns: npt.NDArray[np.int64]
     half_life_ns: int
 
-    def adjusted(self, flows: pa.Table, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return probabilities (n_flows, 15) as the flows' company makes them."""
+    def adjusted(
+        self, flows: pa.Table, is_judged: npt.NDArray[np.bool_], probabilities: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """Return the probabilities of the flows that are judged, (n_judged, 15), as their company makes them."""
         ends = flows.column("end_reason").cast(pa.string())
         is_over = pc.not_equal(ends, FlowEnd.INTERIM.value).to_numpy()
         pairs = pairs_of(*(addresses_of(flows, side) for side in ("src_ip", "dst_ip")))
-        return self.priors.adjust(pairs, probabilities, is_over, self.clock_ns, self.half_life_ns)
+        times_ns = np.ascontiguousarray(self.times_ns[is_judged])
+        return self.priors.adjust(pairs, probabilities, is_over, times_ns, self.half_life_ns)
 
 
 def judge(
@@ -93,7 +96,7 @@ def judge(
         flows, features = flows.filter(pa.array(is_judged)), features[is_judged]
     named = model.predict(features)
     if company is not None:
-        probabilities = company.adjusted(flows, named.probabilities)
+        probabilities = company.adjusted(flows, is_judged, named.probabilities)
         named = Named(probabilities.argmax(axis=1), probabilities)
     confidence = named.confidence
     is_uncertain = confidence < np.float32(least_confidence)

@@ -12,21 +12,15 @@ from schemas.classes import BENIGN, N_CLASSES
 from streams.jit import kernel
 from streams.snapshots import Snapshot
 
-STRENGTH = 4.0
+STRENGTH = 2.0
 """Flows that the usual prior counts as: with fewer others between the same hosts, these say little."""
 
-USUAL_BENIGN = 0.5
+USUAL_BENIGN = 1 / 3
 """Prior of benign that a model's probabilities are taken to rest on; the attacks share the rest evenly."""
 
 MOST_PAIRS = 32_768
 """Pairs that are remembered of one capture on one partition, 2 MB; when there are more, a quarter is forgotten at once,
 those with fewest flows."""
-
-FORGOTTEN = 0.25
-"""Flows that a pair must still count as, to be remembered when old ones are looked through."""
-
-_LOOK_THROUGH = 16
-"""Half-lives after which they are."""
 
 _KIND = "pair priors 1"
 
@@ -49,30 +43,29 @@ class PairPriors:
 
     Parameters
     ----------
-    since_ns : int
-        The capture's clock when a flow counted 1 in ``sums``; instead of the old ones counting less, new ones count
-        more.
     pairs : array (n_pairs,) of uint64
         Who is remembered, ascending (``streams.split.pairs_of``).
     sums : array (n_pairs, 15) of float32
         Their flows by class.
+    times_ns : array (n_pairs,) of int64
+        When each sum held, ns.
     """
 
-    since_ns: int = 0
     pairs: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     sums: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, N_CLASSES), np.float32))
+    times_ns: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def adjust(
         self,
         pairs: npt.NDArray[np.uint64],
         probabilities: npt.NDArray[np.float32],
         is_over: npt.NDArray[np.bool_],
-        clock_ns: int,
+        times_ns: npt.NDArray[np.int64],
         half_life_ns: int,
     ) -> npt.NDArray[np.float32]:
         """Return probabilities under the prior of each flow's pair, and remember those of flows that are over.
 
-        The prior is the mean of the other flows of the pair, those remembered and those given now, beside
+        The prior is the mean of the other flows of the pair, those remembered and those of the same time, beside
         ``STRENGTH`` flows of the usual one; a probability is multiplied by what its class's prior has become of the
         usual one (Saerens, Latinne and Decaestecker, Neural Computation 14, 2002). A flow without others stays as it
         is.
@@ -85,8 +78,8 @@ class PairPriors:
             Calibrated; each row sums to 1.
         is_over : array (n_flows,) of bool
             Which of them have ended: a flow that goes on comes again, and would be its own company.
-        clock_ns : int
-            The capture's clock, ns.
+        times_ns : array (n_flows,) of int64
+            When each is judged, ascending, ns; those of one time are each other's company.
         half_life_ns : int
             After so long a flow counts half, ns.
 
@@ -98,89 +91,81 @@ class PairPriors:
         if not len(pairs):
             return probabilities
         names, place = np.unique(pairs, return_inverse=True)
-        weight = self._weight(clock_ns, half_life_ns)
         at = np.searchsorted(self.pairs, names)
         is_known = np.isin(names, self.pairs, assume_unique=True)
-        totals = np.zeros((len(names), N_CLASSES))
-        totals[is_known] = self.sums[at[is_known]] / weight
-        adjusted, told = np.empty_like(probabilities), np.zeros_like(totals)
-        add_up(probabilities, place, totals)
-        apply_priors(probabilities, place, totals, _USUAL, is_over, adjusted, told)
-        over = (told * weight).astype(np.float32)
-        self.sums[at[is_known]] += over[is_known]
-        is_new = ~is_known & over.any(axis=1)
-        self._add(names[is_new], over[is_new], at[is_new])
+        sums, held_ns = np.zeros((len(names), N_CLASSES)), np.full(len(names), -1, np.int64)
+        sums[is_known], held_ns[is_known] = self.sums[at[is_known]], self.times_ns[at[is_known]]
+        adjusted = np.empty_like(probabilities)
+        apply_priors(probabilities, place, times_ns, float(half_life_ns), _USUAL, is_over, sums, held_ns, adjusted)
+        rows = sums.astype(np.float32)
+        self.sums[at[is_known]], self.times_ns[at[is_known]] = rows[is_known], held_ns[is_known]
+        is_new = ~is_known & rows.any(axis=1)
+        self.pairs = np.insert(self.pairs, at[is_new], names[is_new])
+        self.sums = np.insert(self.sums, at[is_new], rows[is_new], axis=0)
+        self.times_ns = np.insert(self.times_ns, at[is_new], held_ns[is_new])
+        if len(self.pairs) > MOST_PAIRS:
+            self._forget(half_life_ns)
         return adjusted
 
     def to_bytes(self) -> bytes:
         """Return everything that is remembered, for ``from_bytes``."""
-        bodies = [self.pairs.tobytes(), self.sums.tobytes()]
-        return Snapshot(_KIND, {"since_ns": self.since_ns}, bodies).to_bytes()
+        bodies = [self.pairs.tobytes(), self.sums.tobytes(), self.times_ns.tobytes()]
+        return Snapshot(_KIND, {}, bodies).to_bytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> PairPriors:
         """Return what ``to_bytes`` was called on; raises ``WireError`` when it is nothing of the kind."""
-        snapshot = Snapshot.from_bytes(data, _KIND)
-        pairs, sums = snapshot.bodies
+        pairs, sums, times_ns = Snapshot.from_bytes(data, _KIND).bodies
         rows = np.frombuffer(sums, np.float32).reshape(-1, N_CLASSES).copy()
-        return cls(int(str(snapshot.values["since_ns"])), np.frombuffer(pairs, np.uint64), rows)
+        return cls(np.frombuffer(pairs, np.uint64), rows, np.frombuffer(times_ns, np.int64).copy())
 
-    def _weight(self, clock_ns: int, half_life_ns: int) -> float:
-        """Return what a flow counts in ``sums`` by now; look through the pairs when that has become much."""
-        if not len(self.pairs):
-            self.since_ns = clock_ns
-        passed = (clock_ns - self.since_ns) / half_life_ns
-        if passed < _LOOK_THROUGH:
-            return float(2**passed)
-        self.since_ns = clock_ns
-        self.sums *= np.float32(0.5**passed)
-        self._keep(self.sums.sum(axis=1) >= FORGOTTEN)
-        return 1.0
-
-    def _add(self, names: npt.NDArray[np.uint64], sums: npt.NDArray[np.float32], at: npt.NDArray[np.intp]) -> None:
-        """Remember new pairs; ``at`` says before which place each belongs."""
-        if not len(names):
-            return
-        self.pairs, self.sums = np.insert(self.pairs, at, names), np.insert(self.sums, at, sums, axis=0)
-        if len(self.pairs) > MOST_PAIRS:
-            # Where many count as little, those with the higher keys stay.
-            order = np.lexsort((self.pairs, self.sums.sum(axis=1)))
-            is_kept = np.zeros(len(order), np.bool_)
-            is_kept[order[-MOST_PAIRS * 3 // 4 :]] = True
-            self._keep(is_kept)
-
-    def _keep(self, is_kept: npt.NDArray[np.bool_]) -> None:
-        self.pairs, self.sums = self.pairs[is_kept], self.sums[is_kept]
-
-
-@kernel
-def add_up(rows: npt.NDArray[np.float32], place: npt.NDArray[np.intp], sums: Sums) -> None:
-    """Add each row (n_classes,) to the sum at its place."""
-    for row in range(len(rows)):
-        for column in range(rows.shape[1]):
-            sums[place[row], column] += rows[row, column]
+    def _forget(self, half_life_ns: int) -> None:
+        """Keep three quarters of the most: the pairs whose flows still count most; among equals, the higher keys."""
+        ages = (self.times_ns.max() - self.times_ns) / half_life_ns
+        order = np.lexsort((self.pairs, self.sums.sum(axis=1) * 0.5**ages))
+        is_kept = np.zeros(len(order), np.bool_)
+        is_kept[order[-MOST_PAIRS * 3 // 4 :]] = True
+        self.pairs, self.sums, self.times_ns = self.pairs[is_kept], self.sums[is_kept], self.times_ns[is_kept]
 
 
 @kernel
 def apply_priors(
     own: npt.NDArray[np.float32],
     place: npt.NDArray[np.intp],
-    totals: Sums,
+    times_ns: npt.NDArray[np.int64],
+    half_life_ns: float,
     usual: npt.NDArray[np.float64],
     is_over: npt.NDArray[np.bool_],
+    sums: Sums,
+    held_ns: npt.NDArray[np.int64],
     adjusted: npt.NDArray[np.float32],
-    told: Sums,
 ) -> None:
-    """Write each row under the prior of its pair, and add those that are over to what is told of the pair."""
-    for row in range(len(own)):
-        total = 0.0
-        for column in range(own.shape[1]):
-            others = max(totals[place[row], column] - own[row, column], 0.0)
-            # The prior's sum is left out: it is the same for all classes.
-            share = own[row, column] * (STRENGTH * usual[column] + others) / usual[column]
-            adjusted[row, column] = share
-            total += share
-        for column in range(own.shape[1]):
-            adjusted[row, column] /= total
-            if is_over[row]:
-                told[place[row], column] += adjusted[row, column]
+    """Write each row under the prior of its pair, time by time, and add those that are over to the sums."""
+    n_rows, n_classes = own.shape
+    totals, begun_at = np.empty_like(sums), np.full(len(sums), -1)
+    begin = 0
+    while begin < n_rows:
+        now_ns, end = times_ns[begin], begin
+        while end < n_rows and times_ns[end] == now_ns:
+            pair = place[end]
+            if begun_at[pair] != begin:
+                begun_at[pair] = begin
+                sums[pair] *= 0.5 ** (max(now_ns - held_ns[pair], 0) / half_life_ns)
+                held_ns[pair] = now_ns
+                totals[pair] = sums[pair]
+            for column in range(n_classes):
+                totals[pair, column] += own[end, column]
+            end += 1
+        for row in range(begin, end):
+            pair, total = place[row], 0.0
+            for column in range(n_classes):
+                others = max(totals[pair, column] - own[row, column], 0.0)
+                # The prior's sum is left out: it is the same for all classes.
+                share = own[row, column] * (STRENGTH * usual[column] + others) / usual[column]
+                adjusted[row, column] = share
+                total += share
+            for column in range(n_classes):
+                adjusted[row, column] /= total
+                if is_over[row]:
+                    sums[pair, column] += adjusted[row, column]
+        begin = end

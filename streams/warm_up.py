@@ -62,4 +62,5 @@ def warm_up() -> None:
 def _judge(pairs: npt.NDArray[np.uint64]) -> None:
     """Put flows between these hosts under their priors."""
     probabilities = np.full((len(pairs), N_CLASSES), 1 / N_CLASSES, np.float32)
-    PairPriors().adjust(pairs, probabilities, np.ones(len(pairs), np.bool_), 0, SECOND_NS)
+    is_over, times_ns = np.ones(len(pairs), np.bool_), np.zeros(len(pairs), np.int64)
+    PairPriors().adjust(pairs, probabilities, is_over, times_ns, SECOND_NS)

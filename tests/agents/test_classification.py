@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from confluent_kafka import Producer
 
@@ -19,7 +21,7 @@ from schemas.flows import FLOW_SCHEMA
 from streams.flow_rows import features_of
 from streams.wire import BatchHeader, KafkaHeaders, decode_table, encode_table
 from tests.agents.flow_records import flow_records
-from tests.agents.messages import header, take, unconnected_producer
+from tests.agents.messages import SECOND, header, take, unconnected_producer
 
 Sent = tuple[BatchHeader, int, bytes]
 """Header, partition and body."""
@@ -60,8 +62,9 @@ def flows() -> pa.Table:
     return flow_records(40)
 
 
-def stage_of(folder: Path, *models: Model) -> ClassificationStage:
-    settings = load_settings(state=folder)
+def stage_of(folder: Path, *models: Model, memory_s: float = 0) -> ClassificationStage:
+    """Return a stage that judges at once, unless it has a memory."""
+    settings = load_settings(state=folder, classify_memory_s=memory_s)
     return ClassificationStage(settings, KeepingSender(unconnected_producer()), GivenRoles(settings, *models))
 
 
@@ -100,8 +103,12 @@ def end_of_flows(packets: int, without_ip: int = 0) -> bytes:
     return LEDGER_ROWS.dump_json(rows)
 
 
-def feed(stage: ClassificationStage, flows: pa.Table, seq: int) -> None:
-    assert not take(stage, 3, header(seq=seq), encode_table(flows))
+def feed(stage: ClassificationStage, flows: pa.Table, seq: int, clock_s: int = 0) -> None:
+    assert not take(stage, 3, header(seq=seq, clock_ns=clock_s * SECOND), encode_table(flows))
+
+
+def ids(flows: pa.Table) -> list[int]:
+    return sorted(flows.column("flow_id").to_pylist())
 
 
 def test_verdicts_have_the_number_and_the_partition_of_their_flows(
@@ -116,7 +123,7 @@ def test_verdicts_have_the_number_and_the_partition_of_their_flows(
         (BatchKind.DATA, 1, 3),
         (BatchKind.END, 2, 3),
     ]
-    assert verdicts(stage).column("flow_id").to_pylist() == flows.column("flow_id").to_pylist()
+    assert ids(verdicts(stage)) == ids(flows)
     total = packets_in(flows) + 2
     assert ledger(stage) == [f"total {total} {total}", "without_ip 2 2"]
 
@@ -172,9 +179,9 @@ def test_a_model_that_comes_later_judges_from_then_on(tmp_path: Path, model: Mod
     feed(stage, flows.slice(10), 1)
     found = verdicts(stage)
     assert [told.seq for told, _, _ in sent(stage)] == [1]
-    rest = flows.slice(10).column("flow_id").to_pylist()
-    assert found.column("flow_id").to_pylist() == rest * 2
-    assert found.column("role").to_pylist() == ["champion"] * len(rest) + ["challenger"] * len(rest)
+    count = flows.num_rows - 10
+    assert ids(found.slice(0, count)) == ids(found.slice(count)) == ids(flows.slice(10))
+    assert found.column("role").to_pylist() == ["champion"] * count + ["challenger"] * count
 
 
 def test_features_that_are_no_numbers_are_in_the_ledger(tmp_path: Path, model: Model, flows: pa.Table) -> None:
@@ -188,20 +195,60 @@ def test_features_that_are_no_numbers_are_in_the_ledger(tmp_path: Path, model: M
     assert ledger(stage) == [f"total {count} {count}", f"{BAD_FEATURES} {bad} {bad}"]
 
 
-def test_a_restored_stage_goes_on_with_numbers_and_counts(tmp_path: Path, model: Model, flows: pa.Table) -> None:
-    stage = stage_of(tmp_path, model)
-    feed(stage, flows.slice(0, 25), 0)
-    state = stage.snapshot(3)
+@pytest.mark.parametrize("memory_s", [0, 60])
+def test_a_restored_stage_goes_on_where_it_was(tmp_path: Path, model: Model, flows: pa.Table, memory_s: float) -> None:
+    stage = stage_of(tmp_path, model, memory_s=memory_s)
+    feed(stage, flows.slice(0, 25), 0, clock_s=14)
+    before, state = len(sent(stage)), stage.snapshot(3)
     assert state is not None
-    restored = stage_of(tmp_path, model)
+    restored = stage_of(tmp_path, model, memory_s=memory_s)
     restored.restore(3, state)
     for each in (stage, restored):
-        feed(each, flows.slice(0, 25), 0)
-        feed(each, flows.slice(25), 1)
-        take(each, 3, header(BatchKind.END, seq=2), end_of_flows(packets_in(flows)))
+        feed(each, flows.slice(0, 25), 0, clock_s=14)
+        feed(each, flows.slice(25), 1, clock_s=20)
+        take(each, 3, header(BatchKind.END, seq=2, clock_ns=20 * SECOND), end_of_flows(packets_in(flows)))
     count = packets_in(flows)
     assert ledger(stage) == [f"total {count} {count}"]
-    assert sent(restored) == sent(stage)[1:]
+    assert ids(verdicts(stage)) == ids(flows)
+    assert sent(restored) == sent(stage)[before:]
+
+
+def test_verdicts_wait_for_the_others_of_their_step_and_the_end_brings_the_rest(
+    tmp_path: Path, model: Model, flows: pa.Table
+) -> None:
+    stage = stage_of(tmp_path, model, memory_s=60)
+    is_reset = pc.equal(flows.column("end_reason").cast(pa.string()), "rst")
+    feed(stage, flows, 0, clock_s=11)
+    assert sent(stage) == []
+    # A reset flow is over 10 s after its last packet, and all of its two seconds are there 2 s later.
+    assert not take(stage, 3, header(BatchKind.PROGRESS, seq=1, clock_ns=14 * SECOND), b"")
+    assert ids(verdicts(stage)) == ids(flows.filter(is_reset))
+    take(stage, 3, header(BatchKind.END, seq=2, clock_ns=14 * SECOND), end_of_flows(packets_in(flows)))
+    assert [(told.kind, told.seq) for told, *_ in sent(stage)] == [
+        (BatchKind.DATA, 1),
+        (BatchKind.DATA, 2),
+        (BatchKind.END, 2),
+    ]
+    assert ids(verdicts(stage)) == ids(flows)
+    assert ledger(stage) == [f"total {packets_in(flows)} {packets_in(flows)}"]
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [7, 8, 30], list(range(1, 40))])
+def test_how_flows_are_cut_into_messages_does_not_change_their_verdicts(
+    tmp_path: Path, model: Model, flows: pa.Table, cuts: list[int]
+) -> None:
+    def judged(ends: list[int]) -> dict[int, tuple[str, float]]:
+        stage = stage_of(tmp_path, model, memory_s=60)
+        for seq, (begin, end) in enumerate(pairwise([0, *ends, flows.num_rows])):
+            feed(stage, flows.slice(begin, end - begin), seq, clock_s=seq // 5)
+        last = len(ends) + 1
+        take(stage, 3, header(BatchKind.END, seq=last, clock_ns=20 * SECOND), end_of_flows(packets_in(flows)))
+        rows = verdicts(stage).to_pylist()
+        return {row["flow_id"]: (row["class_name"], row["confidence"]) for row in rows}
+
+    whole, parts = judged([]), judged(cuts)
+    assert {flow: name for flow, (name, _) in parts.items()} == {flow: name for flow, (name, _) in whole.items()}
+    assert [parts[flow][1] for flow in whole] == pytest.approx([sure for _, sure in whole.values()], abs=1e-4)
 
 
 def guesses(flows: pa.Table, count: int) -> pa.Table:
@@ -211,25 +258,28 @@ def guesses(flows: pa.Table, count: int) -> pa.Table:
 
 
 def test_flows_are_judged_in_the_company_of_those_before(tmp_path: Path, model: Model, flows: pa.Table) -> None:
-    stage = stage_of(tmp_path, model)
+    stage = stage_of(tmp_path, model, memory_s=60)
     for seq in range(3):
-        feed(stage, guesses(flows, 1), seq)
-    first, second, third = verdicts(stage).column("confidence").to_pylist()
-    assert first == pytest.approx(float(model.predict(features_of(guesses(flows, 1))).confidence[0]), rel=1e-5)
+        at_ns = 10 * seq * SECOND
+        record = {**flows.slice(1, 1).to_pylist()[0], "flow_id": seq, "start_ns": at_ns, "end_ns": at_ns + 1}
+        feed(stage, pa.Table.from_pylist([record], schema=FLOW_SCHEMA), seq, clock_s=10 * seq + 1)
+    take(stage, 3, header(BatchKind.END, seq=3, clock_ns=60 * SECOND), end_of_flows(6))
+    first, second, third = verdicts(stage).sort_by("flow_id").column("confidence").to_pylist()
+    assert first == pytest.approx(float(model.predict(features_of(flows.slice(1, 1))).confidence[0]), rel=1e-5)
     assert first < second < third
 
 
 def test_a_memory_of_no_time_judges_every_flow_by_itself(tmp_path: Path, model: Model, flows: pa.Table) -> None:
-    settings = load_settings(state=tmp_path, classify_memory_s=0)
-    stage = ClassificationStage(settings, KeepingSender(unconnected_producer()), GivenRoles(settings, model))
+    stage = stage_of(tmp_path, model)
     feed(stage, guesses(flows, 5), 0)
     alone = model.predict(features_of(guesses(flows, 5))).confidence
     assert verdicts(stage).column("confidence").to_numpy().tolist() == alone.tolist()
 
 
 def test_champion_and_challenger_keep_company_of_their_own(tmp_path: Path, model: Model, flows: pa.Table) -> None:
-    stage = stage_of(tmp_path, model, model)
+    stage = stage_of(tmp_path, model, model, memory_s=60)
     feed(stage, flows, 0)
+    take(stage, 3, header(BatchKind.END, seq=1), end_of_flows(packets_in(flows)))
     rows = verdicts(stage)
     half = flows.num_rows
     assert rows.slice(0, half).column("confidence").equals(rows.slice(half).column("confidence"))

@@ -43,6 +43,15 @@ def torn(first: int, share: float, second: int) -> npt.NDArray[np.float32]:
     return row
 
 
+def adjusted(
+    priors: PairPriors, pairs: list[int], rows: npt.NDArray[np.float32], at_ns: int = 0, *, over: bool = True
+) -> npt.NDArray[np.float32]:
+    """Put flows that are judged at one time under their priors."""
+    n_flows = len(pairs)
+    is_over, times_ns = np.full(n_flows, over, np.bool_), np.full(n_flows, at_ns, np.int64)
+    return priors.adjust(np.array(pairs, np.uint64), rows, is_over, times_ns, HALF_LIFE_NS)
+
+
 def fed(priors: PairPriors, feed: list[Message]) -> list[npt.NDArray[np.float32]]:
     """Pass messages through; return what came out of each."""
     said, clock_ns = [], 0
@@ -51,7 +60,8 @@ def fed(priors: PairPriors, feed: list[Message]) -> list[npt.NDArray[np.float32]
         pairs = np.array([pair for pair, *_ in flows], np.uint64)
         rows = probabilities(*((number, share) for _, number, share, _ in flows))
         is_over = np.array([over for *_, over in flows], np.bool_)
-        said.append(priors.adjust(pairs, rows, is_over, clock_ns, HALF_LIFE_NS))
+        times_ns = np.full(len(flows), clock_ns, np.int64)
+        said.append(priors.adjust(pairs, rows, is_over, times_ns, HALF_LIFE_NS))
     return said
 
 
@@ -119,62 +129,70 @@ def test_it_goes_on_where_a_snapshot_was_taken(before: list[Message], after: lis
 
 def test_a_flow_without_company_stays_as_it_is() -> None:
     rows = probabilities((HULK, 0.7), (BENIGN, 0.6))
-    said = PairPriors().adjust(np.array([1, 2], np.uint64), rows, np.ones(2, np.bool_), 0, HALF_LIFE_NS)
+    said = adjusted(PairPriors(), [1, 2], rows)
     np.testing.assert_allclose(said, rows, rtol=1e-6)
 
 
 def test_one_doubtful_flow_among_many_benign_ones_is_benign() -> None:
     rows = np.concatenate([probabilities(*[(BENIGN, 0.98)] * 50), torn(HULK, 0.9, BENIGN)])
-    said = PairPriors().adjust(np.ones(51, np.uint64), rows, np.ones(51, np.bool_), 0, HALF_LIFE_NS)
+    said = adjusted(PairPriors(), [1] * 51, rows)
     assert set(said.argmax(axis=1).tolist()) == {BENIGN}
 
 
 def test_one_attack_beyond_doubt_among_many_benign_flows_stays_one() -> None:
     rows = np.concatenate([probabilities(*[(BENIGN, 0.98)] * 50), torn(HEARTBLEED, 0.9999, BENIGN)])
-    said = PairPriors().adjust(np.ones(51, np.uint64), rows, np.ones(51, np.bool_), 0, HALF_LIFE_NS)
+    said = adjusted(PairPriors(), [1] * 51, rows)
     assert said[50].argmax() == HEARTBLEED
 
 
 def test_half_of_a_flood_seen_is_all_of_it_seen() -> None:
     rows = np.concatenate([torn(HULK, 0.9, BENIGN)] * 25 + [torn(BENIGN, 0.8, HULK)] * 25)
-    said = PairPriors().adjust(np.ones(50, np.uint64), rows, np.ones(50, np.bool_), 0, HALF_LIFE_NS)
+    said = adjusted(PairPriors(), [1] * 50, rows)
     assert set(said.argmax(axis=1).tolist()) == {HULK}
 
 
 def test_a_flow_that_goes_on_is_no_company_of_its_own() -> None:
     priors, rows = PairPriors(), probabilities((HULK, 0.55))
     for minute in range(20):
-        said = priors.adjust(np.ones(1, np.uint64), rows, np.zeros(1, np.bool_), minute * HALF_LIFE_NS, HALF_LIFE_NS)
+        said = adjusted(priors, [1], rows, minute * HALF_LIFE_NS, over=False)
         np.testing.assert_allclose(said, rows, rtol=1e-6)
 
 
-def test_what_was_long_ago_is_forgotten() -> None:
+def test_what_was_long_ago_counts_for_nothing() -> None:
     priors = PairPriors()
-    rows = probabilities(*[(HULK, 0.9)] * 100)
-    priors.adjust(np.ones(100, np.uint64), rows, np.ones(100, np.bool_), 0, HALF_LIFE_NS)
-    assert len(priors.pairs) == 1
+    adjusted(priors, [1] * 100, probabilities(*[(HULK, 0.9)] * 100))
+    assert priors.pairs.tolist() == [1]
     doubt = probabilities((BENIGN, 0.8))
-    said = priors.adjust(np.ones(1, np.uint64), doubt, np.zeros(1, np.bool_), 20 * HALF_LIFE_NS, HALF_LIFE_NS)
-    np.testing.assert_allclose(said, doubt, rtol=1e-3)
-    assert not len(priors.pairs)
+    np.testing.assert_allclose(adjusted(priors, [1], doubt, 20 * HALF_LIFE_NS, over=False), doubt, rtol=1e-3)
+
+
+def test_flows_of_several_times_may_come_in_one_call() -> None:
+    rows = probabilities((HULK, 0.7), (BENIGN, 0.6), (HULK, 0.8), (HULK, 0.5))
+    pairs, times_ns = np.array([1, 1, 2, 1], np.uint64), np.array([0, 5, 5, 90]) * SECOND_NS
+    together = PairPriors().adjust(pairs, rows, np.ones(4, np.bool_), times_ns, HALF_LIFE_NS)
+    one_by_one = PairPriors()
+    for place in (slice(0, 1), slice(1, 3), slice(3, 4)):
+        said = one_by_one.adjust(
+            pairs[place], rows[place], np.ones(len(pairs[place]), np.bool_), times_ns[place], HALF_LIFE_NS
+        )
+        np.testing.assert_allclose(said, together[place], rtol=1e-5)
 
 
 def test_a_flood_from_forged_addresses_takes_no_more_than_its_bound() -> None:
     priors = PairPriors()
-    busy = np.ones(40, np.uint64)
-    priors.adjust(busy, probabilities(*[(BENIGN, 0.9)] * 40), np.ones(40, np.bool_), 0, HALF_LIFE_NS)
+    adjusted(priors, [1] * 40, probabilities(*[(BENIGN, 0.9)] * 40))
+    rows = np.tile(probabilities((HULK, 0.6)), (MOST_PAIRS, 1))
     for message in range(3):
-        forged = np.arange(2, MOST_PAIRS + 2, dtype=np.uint64) + np.uint64(message * MOST_PAIRS)
-        rows = np.tile(probabilities((HULK, 0.6)), (MOST_PAIRS, 1))
-        priors.adjust(forged, rows, np.ones(MOST_PAIRS, np.bool_), message, HALF_LIFE_NS)
+        forged = list(range(2 + message * MOST_PAIRS, 2 + (message + 1) * MOST_PAIRS))
+        adjusted(priors, forged, rows, message)
         assert MOST_PAIRS // 2 < len(priors.pairs) <= MOST_PAIRS
+        assert len(priors.pairs) == len(priors.sums) == len(priors.times_ns)
         assert (np.diff(priors.pairs) > 0).all()
         assert priors.pairs[0] == 1, "the pair with most flows was forgotten"
 
 
 def test_no_flows_change_nothing() -> None:
-    rows = np.empty((0, N_CLASSES), np.float32)
-    assert PairPriors().adjust(np.empty(0, np.uint64), rows, np.empty(0, np.bool_), 5, HALF_LIFE_NS).shape == rows.shape
+    assert adjusted(PairPriors(), [], np.empty((0, N_CLASSES), np.float32)).shape == (0, N_CLASSES)
 
 
 def test_bytes_that_are_none_of_it_are_refused() -> None:
