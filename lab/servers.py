@@ -35,8 +35,8 @@ def start_web(net: Network) -> None:
     configuration.write_text(_NGINX.format(folder=web.folder, tls_port=_TLS_PORT))
     web.start_module("lab.tools.vulnerable_app", "8080")
     server = web.start("nginx", "nginx", "-p", str(web.folder), "-c", str(configuration))
-    _await_port(web, server, 80)
-    _await_port(web, server, 8080)
+    await_port(web, server, 80)
+    await_port(web, server, 8080)
 
 
 def start_dns(net: Network) -> None:
@@ -50,7 +50,7 @@ def start_dns(net: Network) -> None:
     configuration = dns.folder / "dnsmasq.conf"
     configuration.write_text("\n".join([*_DNSMASQ, f"pid-file={dns.folder}/dnsmasq.pid", *records]) + "\n")
     server = dns.start("dnsmasq", "dnsmasq", "--keep-in-foreground", f"--conf-file={configuration}")
-    _await_port(dns, server, 53)
+    await_port(dns, server, 53)
 
 
 def start_ssh(net: Network) -> None:
@@ -71,7 +71,7 @@ def start_ssh(net: Network) -> None:
     if files.run("sshd", "-t", "-f", str(configuration), "-o", "PerSourcePenalties=no").returncode == 0:
         options += ["-o", "PerSourcePenalties=no"]
     server = files.start("sshd", program("sshd"), *options)
-    _await_port(files, server, 22)
+    await_port(files, server, 22)
 
 
 def start_ftp(net: Network) -> None:
@@ -83,7 +83,7 @@ def start_ftp(net: Network) -> None:
         configuration = files.folder / f"vsftpd-{port}.conf"
         configuration.write_text(_VSFTPD.format(folder=files.folder, port=port))
         server = files.start(f"vsftpd-{port}", "vsftpd", str(configuration))
-        _await_port(files, server, port)
+        await_port(files, server, port)
 
 
 def start_bulk(net: Network) -> None:
@@ -91,28 +91,28 @@ def start_bulk(net: Network) -> None:
     files = net.host("files")
     for port in (5201, 5202, 5203):
         server = files.start(f"iperf3-{port}", "iperf3", "--server", "--port", str(port))
-        _await_port(files, server, port)
+        await_port(files, server, port)
 
 
 def start_command_and_control(net: Network) -> None:
     """Start the server that infected hosts report to, on `c2`."""
     c2 = net.host("c2")
     server = c2.start_module("lab.tools.c2_server", "8443")
-    _await_port(c2, server, 8443)
+    await_port(c2, server, 8443)
 
 
 def start_heartbleed(net: Network) -> None:
     """Start a TLS responder on `web` that answers heartbeats as OpenSSL 1.0.1 did."""
     web = net.host("web")
     server = web.start_module("lab.tools.heartbleed_server", "4433")
-    _await_port(web, server, 4433)
+    await_port(web, server, 4433)
 
 
 def start_infiltrator(net: Network) -> None:
     """Start on `trudy` what a trojan is fetched from and connects back to."""
     trudy = net.host("trudy")
     server = trudy.start_module("lab.tools.infiltration", "handler", "4444", "8000")
-    _await_port(trudy, server, 4444)
+    await_port(trudy, server, 4444)
 
 
 def _account(host: Host) -> None:
@@ -150,7 +150,7 @@ def _certificate(folder: Path) -> None:
     processes.run([*command, "-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt")])
 
 
-def _await_port(host: Host, server: Server, port: int) -> None:
+def await_port(host: Host, server: Server, port: int) -> None:
     """Wait until something listens on the TCP port.
 
     Raises

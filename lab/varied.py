@@ -28,6 +28,7 @@ from lab.programs import ALWAYS, PACKAGES, require_privileges, require_programs
 from lab.record import Recording, count_classes
 from lab.scenarios import Stage
 from lab.servers import (
+    await_port,
     start_bulk,
     start_dns,
     start_ftp,
@@ -211,12 +212,16 @@ def _links(chance: random.Random) -> dict[str, Impairment]:
 def _start_servers(net: Network) -> None:
     for start in (start_web, start_dns, start_ssh, start_ftp, start_bulk, start_talk):
         start(net)
-    for port in BEACON_PORTS:
-        net.host("c2").start_module("lab.tools.c2_server", str(port))
-    for port in HEARTBLEED_PORTS:
-        net.host("web").start_module("lab.tools.heartbleed_server", str(port))
-    for ports in SHELL_PORTS:
-        net.host("trudy").start_module("lab.tools.infiltration", "handler", *map(str, ports))
+    c2, web, trudy = net.host("c2"), net.host("web"), net.host("trudy")
+    started = [
+        *((c2, c2.start_module("lab.tools.c2_server", str(port)), (port,)) for port in BEACON_PORTS),
+        *((web, web.start_module("lab.tools.heartbleed_server", str(port)), (port,)) for port in HEARTBLEED_PORTS),
+        *((trudy, trudy.start_module("lab.tools.infiltration", "handler", *map(str, two)), two) for two in SHELL_PORTS),
+    ]
+    # Who knocks before a server listens is refused, and a label that failed is lost: an attack would count as work.
+    for host, server, ports in started:
+        for port in ports:
+            await_port(host, server, port)
 
 
 def _play(

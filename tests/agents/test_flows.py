@@ -35,6 +35,8 @@ class KeepingSender(Sender):
         if told.kind is BatchKind.END:
             ledger = LEDGER_ROWS.validate_json(value)
             said = [f"{line.reason or 'total'} {line.packets_in} {line.packets_out}" for line in ledger]
+        elif told.kind is BatchKind.PROGRESS:
+            said = []
         else:
             said = decode_table(value, FLOW_SCHEMA).column("end_reason").to_pylist()
         self.sent.append((told, partition, said))
@@ -87,6 +89,17 @@ def test_records_wait_for_more_of_them_but_not_for_long(stage: FlowsStage) -> No
         take(stage, 0, header(seq=second, clock_ns=clock_ns), body(packets(connection(second + 1, clock_ns))))
     # A reset flow waits 10 s for stragglers, its record at most another 10.
     assert [(told.clock_ns // SECOND, len(said)) for told, _, said in sent(stage)] == [(20, 10)]
+
+
+def test_who_judges_is_told_that_time_has_passed_while_nothing_comes(tmp_path: Path) -> None:
+    stage = FlowsStage(load_settings(state=tmp_path, flow_idle_s=30), KeepingSender(unconnected_producer()))
+    take(stage, 0, header(seq=0), body(packets(connection(1, 0))))
+    for seq in range(1, 20):
+        take(stage, 0, header(BatchKind.PROGRESS, seq=seq, clock_ns=10 * seq * SECOND), b"")
+    told = [(told.kind, told.seq, told.clock_ns // SECOND) for told, *_ in sent(stage)]
+    # The record of a reset flow; then for twice the time that a flow may be idle.
+    quiet = [(BatchKind.PROGRESS, number, 20 + 10 * number) for number in range(1, 7)]
+    assert told == [(BatchKind.DATA, 0, 20), *quiet]
 
 
 def test_many_records_do_not_wait(tmp_path: Path) -> None:
