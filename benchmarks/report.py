@@ -161,7 +161,8 @@ def _method(results: Results) -> str:
         "- Figures are medians; the files are in the page cache.\n"
         "- [Questions about events](benchmarks/events.md), their figures and features over 10 million packets: "
         "`python -m benchmarks.events`. "
-        "Predictions: `python -m benchmarks.predict`."
+        "Predictions: `python -m benchmarks.predict`. [What is said of labelled captures](benchmarks/verdicts.md): "
+        "`python -m benchmarks.verdicts`."
     )
 
 

@@ -127,7 +127,9 @@ def _own(found: Findings, bundle: Bundle | None, unseen: LabelledFlows | None) -
 What our own flow meter makes of captures of the [lab](lab.md) that the shipped model has never seen: recorded over
 other links, with other parameters and in part with other programs than those it was trained on
 ([decision 0028](decisions/0028-two-worlds.md)). ECE {error.expected_error if error else 0:.4f}. Flows of guessers and
-flooders that say nothing, connections that were opened only, are left out, as in the corrected CICIDS2017.
+flooders that say nothing, connections that were opened only, are left out, as in the corrected CICIDS2017. Each flow is
+judged alone here; the service judges it [in company](classification.md#in-company), and better
+([verdicts](benchmarks/verdicts.md)).
 
 {_benign_table(unseen, probabilities)}
 
