@@ -23,11 +23,12 @@ from agents.verdicts import Company, Judged, judge
 from infra.model_runtime import Model
 from infra.settings import Settings
 from schemas.captures import LedgerRow
+from schemas.classifications import STEP_NS
 from schemas.enums import BatchKind, Hop, ModelRole
 from schemas.flows import FLOW_SCHEMA
 from schemas.topics import CLASSIFICATIONS, FLOWS
 from streams.flow_rules import SECOND_NS
-from streams.flow_steps import STEP_NS, FlowSteps, Windows
+from streams.flow_steps import FlowSteps, Windows
 from streams.pair_priors import PairPriors
 from streams.wire import BatchHeader, decode_table, encode_table
 

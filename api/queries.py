@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from api.filters import EVER, TimeRange
 from api.rows import CaptureNow, Count, LedgerTotal, Progress, SummaryRow, WindowRow
 from infra.store import Store
+from schemas.classifications import JUDGED_AFTER_NS
 from schemas.enums import CaptureState
 
 _PING = "SELECT 1"
@@ -137,10 +138,10 @@ def newest_windows(store: Store, captures: Sequence[str]) -> dict[str, int]:
 
 
 def settled_until(store: Store, newest_ns: Mapping[str, int], begun_ns: Mapping[str, int]) -> dict[str, int]:
-    """Return when the newest stored window began of each capture that has events that may change, ns.
+    """Return until when the events of each capture that has some that may change do not any more, ns.
 
-    What happened before is in a window that another one follows: it is judged. 0 while there is no window; captures
-    that are stored to their end, and failed ones, are left out.
+    What happened in a window that another one follows is judged, but for the last seconds, whose verdicts wait for
+    their step. 0 while there is no window; captures that are stored to their end, and failed ones, are left out.
 
     Parameters
     ----------
@@ -149,9 +150,10 @@ def settled_until(store: Store, newest_ns: Mapping[str, int], begun_ns: Mapping[
     begun_ns : mapping of str to int
         Of ``newest_windows`` of these captures.
     """
-    later = sorted(name for name, at_ns in newest_ns.items() if at_ns >= begun_ns.get(name, 0))
+    until_ns = {name: max(0, at_ns - JUDGED_AFTER_NS) for name, at_ns in begun_ns.items()}
+    later = sorted(name for name, at_ns in newest_ns.items() if at_ns >= until_ns.get(name, 0))
     being_stored = store.query(_BEING_STORED, {"captures": later}) if later else []
-    return {str(row["capture_id"]): begun_ns.get(str(row["capture_id"]), 0) for row in being_stored}
+    return {str(row["capture_id"]): until_ns.get(str(row["capture_id"]), 0) for row in being_stored}
 
 
 def captures(store: Store, limit: int, offset: int) -> list[CaptureNow]:

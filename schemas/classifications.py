@@ -11,6 +11,16 @@ from schemas.flows import FLOW_COLUMNS
 TOP_REASONS = 3
 """Features named as the reasons of a verdict."""
 
+STEP_NS = 2_000_000_000
+"""Flow records that are due in the same two seconds of the capture's clock are judged together."""
+
+STRAGGLERS_NS = 2_000_000_000
+"""How long after a step its records may still be written: a meter looks for what is due once a second, and packets
+may be a little out of order."""
+
+JUDGED_AFTER_NS = STEP_NS + STRAGGLERS_NS
+"""How much later than its record a verdict may come, by the capture's clock."""
+
 BENIGN_NAME = CLASS_NAMES[BENIGN]
 """The one class that is no attack, as rows name it."""
 

@@ -9,17 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from schemas.classifications import STEP_NS, STRAGGLERS_NS
 from schemas.enums import FlowEnd
 from schemas.flows import FLOW_SCHEMA
-from streams.flow_rules import SECOND_NS, FlowRules
+from streams.flow_rules import FlowRules
 from streams.wire import decode_table, encode_table
-
-STEP_NS = 2 * SECOND_NS
-"""Records that are due in the same two seconds are taken together."""
-
-SWEEP_NS = 2 * SECOND_NS
-"""How long after a step its records may still be written: a meter looks for what is due once a second, and packets
-may be a little out of order."""
 
 LAST_STEP = 2**62 // STEP_NS
 """Later than any other."""
@@ -39,9 +33,9 @@ class Windows:
 def due_steps(records: pa.Table, windows: Windows, rules: FlowRules) -> NDArray[np.int64]:
     """Return the step in which each record (n_flows,) is due, by what it says and the rules alone.
 
-    That is when a meter that looked all the time would have written it, and no earlier than one that looks now and
-    then: an interim record when its window is over, an ended flow when nothing can follow any more. A flow that
-    was cut for its length is written when the next packet comes, which may be as late as it may be idle.
+    That is when a meter that looked all the time would have written it: an interim record when its window is over, an
+    ended flow when nothing can follow any more. A flow that was cut for its length is written with the packet that
+    cut it; after a longer pause than stragglers are waited for, it comes too late for its step.
     """
     ends = records.column("end_reason").cast(pa.string())
     due_ns: NDArray[np.int64] = records.column("end_ns").to_numpy().astype(np.int64)
@@ -50,8 +44,8 @@ def due_steps(records: pa.Table, windows: Windows, rules: FlowRules) -> NDArray[
         found: NDArray[np.bool_] = pc.is_in(ends, pa.array([reason.value for reason in reasons])).to_numpy()
         return found
 
-    due_ns[are(FlowEnd.FIN, FlowEnd.RST)] += rules.linger_ns
-    due_ns[are(FlowEnd.IDLE, FlowEnd.TIMEOUT)] += rules.idle_ns
+    due_ns[are(FlowEnd.FIN, FlowEnd.RST, FlowEnd.TIMEOUT)] += rules.linger_ns
+    due_ns[are(FlowEnd.IDLE)] += rules.idle_ns
     is_interim = are(FlowEnd.INTERIM)
     over = records.column("window_id").to_numpy()[is_interim].astype(np.int64) + 1
     due_ns[is_interim] = windows.origin_ns + over * windows.size_ns
@@ -65,7 +59,7 @@ class FlowSteps:
     """Records of one capture on one partition that wait until all of their step are there.
 
     Whatever the messages in which records come, the same come out in the same order, with the same steps: while no
-    more wait than may, and no packet is later than ``SWEEP_NS``.
+    more wait than may, and none comes too late.
 
     Parameters
     ----------
@@ -104,7 +98,7 @@ class FlowSteps:
         if is_end:
             steps = np.minimum(steps, max(clock_ns // STEP_NS, self.done) + 1)
         else:
-            over = (clock_ns - SWEEP_NS) // STEP_NS
+            over = (clock_ns - STRAGGLERS_NS) // STEP_NS
             if int((steps >= over).sum()) > MOST_WAITING:
                 over = int(np.sort(steps)[-MOST_WAITING]) + 1
             is_ready = steps < over

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import streams.flow_steps
+from schemas.classifications import STEP_NS, STRAGGLERS_NS
 from schemas.enums import FlowEnd
 from schemas.flows import FLOW_SCHEMA
 from streams.flow_rules import SECOND_NS, FlowRules
-from streams.flow_steps import MOST_WAITING, STEP_NS, SWEEP_NS, FlowSteps, Windows, due_steps
+from streams.flow_steps import MOST_WAITING, FlowSteps, Windows, due_steps
 from streams.flows import FlowMeter
 from streams.packets import Packets
 from streams.split import split
@@ -73,7 +74,7 @@ def test_records_wait_until_their_step_is_over() -> None:
     records = flow_records(40)
     steps = due_steps(records, WINDOWS, RULES)
     waiting = FlowSteps()
-    clock_ns = (int(steps.min()) + 1) * STEP_NS + SWEEP_NS
+    clock_ns = (int(steps.min()) + 1) * STEP_NS + STRAGGLERS_NS
     early, _ = waiting.take(records, clock_ns - 1, WINDOWS, RULES)
     assert early.num_rows == 0
     first, taken_steps = waiting.take(FLOW_SCHEMA.empty_table(), clock_ns, WINDOWS, RULES)
