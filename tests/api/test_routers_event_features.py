@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from infra.store import Store
+from schemas.classifications import JUDGED_AFTER_NS
 from schemas.enums import CaptureState
 from schemas.honeypots import HoneypotType
 from tests.api.classifications import insert_verdicts, verdict_values
@@ -138,3 +139,14 @@ def test_an_event_has_features_once_the_window_after_its_own_is_there(stack: Run
         assert (answer.status_code, "not over" in answer.json()["detail"]) == (422, True)
         insert_windows(store, window_values("running", number))
     assert stack.http.get(ONE.format(5)).status_code == 200
+
+
+def test_an_event_at_the_end_of_a_window_waits_for_one_more(stack: Running, store: Store) -> None:
+    insert_captures(store, capture_row("running", state=CaptureState.RUNNING, ended_ns=None))
+    late_ns = ORIGIN_NS + 10 * S - JUDGED_AFTER_NS
+    insert_packets(store, *(packet_values("running", n, 1, 2, ts_ns=late_ns + n - 2) for n in (1, 2)))
+    for number in range(2):
+        insert_windows(store, window_values("running", number))
+    assert [stack.http.get(ONE.format(event_id)).status_code for event_id in (1, 2)] == [200, 422]
+    insert_windows(store, window_values("running", 2))
+    assert stack.http.get(ONE.format(2)).status_code == 200
