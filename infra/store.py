@@ -11,7 +11,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from infra import store_migrations
-from infra.arrow import encode_table
+from infra.arrow import encode_table, read_table
 from infra.counters import STORE_ERRORS, STORE_ROWS, STORE_SECONDS
 from infra.native import encode_native, has_native_form
 from infra.store_clients import INSERT_SETTINGS, Clients, refused
@@ -163,8 +163,7 @@ class Store:
                 answer = client.raw_query(sql, parameters=dict(parameters or {}), fmt="ArrowStream")
             except ClickHouseError as error:
                 raise refused(error, "a query") from error
-        with pa.ipc.open_stream(answer) as reader:
-            return reader.read_all()
+        return read_table(answer)
 
     def command(self, sql: str, parameters: Parameters | None = None) -> None:
         """Run a statement that answers nothing; values as in `query`.

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from infra.arrow import encode_table as encode_table
+from infra.arrow import read_table
 from schemas.enums import AnalysisKind, BatchKind
 from schemas.errors import WireError
 from schemas.packets import IP_ADDRESS, PACKET_SCHEMA, PACKET_SCHEMA_VERSION
@@ -136,8 +137,7 @@ def decode_table(body: bytes, schema: pa.Schema) -> pa.Table:
         When the bytes are no such stream or have another schema.
     """
     try:
-        with pa.ipc.open_stream(body) as reader:
-            table = reader.read_all()
+        table = read_table(body)
     except (pa.ArrowException, OSError) as error:
         raise WireError(f"a message that is no Arrow stream: {error}") from error
     if table.schema != schema:
