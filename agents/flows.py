@@ -17,6 +17,7 @@ from agents.stage import PacketsStage
 from agents.stateful import add_stateful_agent
 from infra.settings import Settings
 from schemas.captures import LedgerRow
+from schemas.classifications import JUDGED_AFTER_NS
 from schemas.enums import BatchKind, FlowEnd, Hop
 from schemas.flows import FLOW_SCHEMA
 from schemas.topics import FLOWS, PACKETS
@@ -79,6 +80,8 @@ class FlowsStage(PacketsStage[_OpenCapture]):
     def __init__(self, settings: Settings, sender: Sender) -> None:
         super().__init__(settings, FLOWS, sender)
         self._rules = flow_rules(settings)
+        # A flow that was cut early is due when it would have ended, and is judged a little later.
+        self._awaited_ns = 2 * self._rules.idle_ns + self._rules.linger_ns + JUDGED_AFTER_NS + 2 * HELD_FILE_NS
 
     def _opened(self, header: BatchHeader, origin_ns: int) -> _OpenCapture:
         meter = FlowMeter(header.window_ns, origin_ns, self._rules)
@@ -113,17 +116,20 @@ class FlowsStage(PacketsStage[_OpenCapture]):
             self._send(partition, capture, header, BatchKind.END, ledger)
 
     def _send_held(self, partition: int, capture: _OpenCapture, header: BatchHeader) -> None:
-        held, capture.held, capture.sent_ns = capture.held, [], header.clock_ns
+        held, capture.held = capture.held, []
+        before, capture.sent_ns = replace(header, clock_ns=capture.sent_ns), header.clock_ns
         records = pa.concat_tables([FLOW_SCHEMA.empty_table(), *held]).combine_chunks()
         if records.num_rows:
             capture.told_ns = header.clock_ns
-        elif header.kind is not BatchKind.END and header.clock_ns - capture.told_ns <= 2 * self._rules.idle_ns:
+        elif header.kind is not BatchKind.END and header.clock_ns - capture.told_ns <= self._awaited_ns:
             # Whoever judges what came before waits for the clock.
             self._send(partition, capture, header, BatchKind.PROGRESS, b"")
         for start in range(0, records.num_rows, MESSAGE_FLOWS):
             some = records.slice(start, MESSAGE_FLOWS)
             capture.metered += _packets_of_ended(some)
-            self._send(partition, capture, header, BatchKind.DATA, encode_table(some))
+            # The clock moves with the last of them: until then there are more of the same time.
+            is_last = start + MESSAGE_FLOWS >= records.num_rows
+            self._send(partition, capture, header if is_last else before, BatchKind.DATA, encode_table(some))
 
     def _send(self, partition: int, capture: _OpenCapture, header: BatchHeader, kind: BatchKind, body: bytes) -> None:
         sent = replace(capture.first, kind=kind, seq=capture.next_sent, clock_ns=header.clock_ns)

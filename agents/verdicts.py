@@ -67,8 +67,8 @@ class Company:
         ends = flows.column("end_reason").cast(pa.string())
         is_over = pc.not_equal(ends, FlowEnd.INTERIM.value).to_numpy()
         pairs = pairs_of(*(addresses_of(flows, side) for side in ("src_ip", "dst_ip")))
-        times_ns = np.ascontiguousarray(self.times_ns[is_judged])
-        return self.priors.adjust(pairs, probabilities, is_over, times_ns, self.half_life_ns)
+        flow_ids, times_ns = flows.column("flow_id").to_numpy(), np.ascontiguousarray(self.times_ns[is_judged])
+        return self.priors.adjust(flow_ids, pairs, probabilities, is_over, times_ns, self.half_life_ns)
 
 
 def judge(

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from api.filters import EVER, TimeRange
+from api.filters import EVER, NS_PER_S, TimeRange
 from api.rows import CaptureNow, Count, LedgerTotal, Progress, SummaryRow, WindowRow
 from infra.store import Store
 from schemas.classifications import JUDGED_AFTER_NS
 from schemas.enums import CaptureState
+
+SETTLES_NS = JUDGED_AFTER_NS + 11 * NS_PER_S
+"""How long before the beginning of the newest window what happened has its verdict: a flow that closes is written when
+stragglers have been waited for (10 s), sent within a second by a port, and judged ``JUDGED_AFTER_NS`` later."""
 
 _PING = "SELECT 1"
 
@@ -140,8 +144,9 @@ def newest_windows(store: Store, captures: Sequence[str]) -> dict[str, int]:
 def settled_until(store: Store, newest_ns: Mapping[str, int], begun_ns: Mapping[str, int]) -> dict[str, int]:
     """Return until when the events of each capture that has some that may change do not any more, ns.
 
-    What happened in a window that another one follows is judged, but for the last seconds, whose verdicts wait for
-    their step. 0 while there is no window; captures that are stored to their end, and failed ones, are left out.
+    That is ``SETTLES_NS`` before the newest stored window began: what happened in a window that was over by then is
+    judged, unless it is of a flow of one packet, which is judged when it has been idle. 0 while there is no such
+    time; captures that are stored to their end, and failed ones, are left out.
 
     Parameters
     ----------
@@ -150,7 +155,7 @@ def settled_until(store: Store, newest_ns: Mapping[str, int], begun_ns: Mapping[
     begun_ns : mapping of str to int
         Of ``newest_windows`` of these captures.
     """
-    until_ns = {name: max(0, at_ns - JUDGED_AFTER_NS) for name, at_ns in begun_ns.items()}
+    until_ns = {name: max(0, at_ns - SETTLES_NS) for name, at_ns in begun_ns.items()}
     later = sorted(name for name, at_ns in newest_ns.items() if at_ns >= until_ns.get(name, 0))
     being_stored = store.query(_BEING_STORED, {"captures": later}) if later else []
     return {str(row["capture_id"]): until_ns.get(str(row["capture_id"]), 0) for row in being_stored}

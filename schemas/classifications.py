@@ -19,7 +19,7 @@ STRAGGLERS_NS = 2_000_000_000
 may be a little out of order."""
 
 JUDGED_AFTER_NS = STEP_NS + STRAGGLERS_NS
-"""How much later than its record a verdict may come, by the capture's clock."""
+"""How much later than its record a verdict may be given, by the capture's clock."""
 
 BENIGN_NAME = CLASS_NAMES[BENIGN]
 """The one class that is no attack, as rows name it."""

@@ -35,7 +35,8 @@ def due_steps(records: pa.Table, windows: Windows, rules: FlowRules) -> NDArray[
 
     That is when a meter that looked all the time would have written it: an interim record when its window is over, an
     ended flow when nothing can follow any more. A flow that was cut for its length is written with the packet that
-    cut it; after a longer pause than stragglers are waited for, it comes too late for its step.
+    cut it; after a longer pause than stragglers are waited for, it comes too late for its step, and so do most of
+    those that are evicted, the quietest first.
     """
     ends = records.column("end_reason").cast(pa.string())
     due_ns: NDArray[np.int64] = records.column("end_ns").to_numpy().astype(np.int64)
@@ -84,7 +85,7 @@ class FlowSteps:
         clock_ns : int
             The capture's clock, ns.
         is_end : bool
-            Take all, those that are due later in one step behind the clock.
+            Take all. What is due later comes in one step behind the clock.
 
         Returns
         -------
@@ -95,13 +96,13 @@ class FlowSteps:
         all_ = pa.concat_tables([self.waiting, records])
         steps = np.maximum(due_steps(all_, windows, rules), self.done + 1)
         is_ready = np.ones(len(steps), np.bool_)
-        if is_end:
-            steps = np.minimum(steps, max(clock_ns // STEP_NS, self.done) + 1)
-        else:
+        if not is_end:
             over = (clock_ns - STRAGGLERS_NS) // STEP_NS
             if int((steps >= over).sum()) > MOST_WAITING:
                 over = int(np.sort(steps)[-MOST_WAITING]) + 1
             is_ready = steps < over
+        # What is taken before it is due: at the end, and in a flood.
+        steps = np.minimum(steps, max(clock_ns // STEP_NS, self.done) + 1)
         self.waiting = all_.filter(pa.array(~is_ready)).combine_chunks()
         ready, steps = all_.filter(pa.array(is_ready)), steps[is_ready]
         if not len(steps):

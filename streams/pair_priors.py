@@ -19,8 +19,8 @@ USUAL_BENIGN = 1 / 3
 """Prior of benign that a model's probabilities are taken to rest on; the attacks share the rest evenly."""
 
 MOST_PAIRS = 32_768
-"""Pairs that are remembered of one capture on one partition, 2 MB; when there are more, a quarter is forgotten at once,
-those with fewest flows."""
+"""Pairs that are remembered of one capture on one partition, 2.5 MB; when there are more, a quarter is forgotten at
+once, those with fewest flows."""
 
 _KIND = "pair priors 1"
 
@@ -57,6 +57,7 @@ class PairPriors:
 
     def adjust(
         self,
+        flow_ids: npt.NDArray[np.uint64],
         pairs: npt.NDArray[np.uint64],
         probabilities: npt.NDArray[np.float32],
         is_over: npt.NDArray[np.bool_],
@@ -72,6 +73,8 @@ class PairPriors:
 
         Parameters
         ----------
+        flow_ids : array (n_flows,) of uint64
+            Records of one flow and time stand together, the newest last: that one is the others' company.
         pairs : array (n_flows,) of uint64
             The two hosts of each flow.
         probabilities : array (n_flows, 15) of float32
@@ -96,7 +99,8 @@ class PairPriors:
         sums, held_ns = np.zeros((len(names), N_CLASSES)), np.full(len(names), -1, np.int64)
         sums[is_known], held_ns[is_known] = self.sums[at[is_known]], self.times_ns[at[is_known]]
         adjusted = np.empty_like(probabilities)
-        apply_priors(probabilities, place, times_ns, float(half_life_ns), _USUAL, is_over, sums, held_ns, adjusted)
+        which = (flow_ids, place, times_ns, is_over)
+        apply_priors(probabilities, *which, float(half_life_ns), _USUAL, sums, held_ns, adjusted)
         rows = sums.astype(np.float32)
         self.sums[at[is_known]], self.times_ns[at[is_known]] = rows[is_known], held_ns[is_known]
         is_new = ~is_known & rows.any(axis=1)
@@ -129,13 +133,23 @@ class PairPriors:
 
 
 @kernel
+def is_newest(row: int, flow_ids: npt.NDArray[np.uint64], times_ns: npt.NDArray[np.int64]) -> bool:
+    """Return whether no other record of its flow and time follows."""
+    following = row + 1
+    if following == len(flow_ids):
+        return True
+    return bool(flow_ids[following] != flow_ids[row] or times_ns[following] != times_ns[row])
+
+
+@kernel
 def apply_priors(
     own: npt.NDArray[np.float32],
+    flow_ids: npt.NDArray[np.uint64],
     place: npt.NDArray[np.intp],
     times_ns: npt.NDArray[np.int64],
+    is_over: npt.NDArray[np.bool_],
     half_life_ns: float,
     usual: npt.NDArray[np.float64],
-    is_over: npt.NDArray[np.bool_],
     sums: Sums,
     held_ns: npt.NDArray[np.int64],
     adjusted: npt.NDArray[np.float32],
@@ -153,13 +167,17 @@ def apply_priors(
                 sums[pair] *= 0.5 ** (max(now_ns - held_ns[pair], 0) / half_life_ns)
                 held_ns[pair] = now_ns
                 totals[pair] = sums[pair]
-            for column in range(n_classes):
-                totals[pair, column] += own[end, column]
+            if is_newest(end, flow_ids, times_ns):
+                for column in range(n_classes):
+                    totals[pair, column] += own[end, column]
             end += 1
-        for row in range(begin, end):
+        newest = end - 1
+        for row in range(end - 1, begin - 1, -1):
+            if is_newest(row, flow_ids, times_ns):
+                newest = row
             pair, total = place[row], 0.0
             for column in range(n_classes):
-                others = max(totals[pair, column] - own[row, column], 0.0)
+                others = max(totals[pair, column] - own[newest, column], 0.0)
                 # The prior's sum is left out: it is the same for all classes.
                 share = own[row, column] * (STRENGTH * usual[column] + others) / usual[column]
                 adjusted[row, column] = share

@@ -63,4 +63,4 @@ def _judge(pairs: npt.NDArray[np.uint64]) -> None:
     """Put flows between these hosts under their priors."""
     probabilities = np.full((len(pairs), N_CLASSES), 1 / N_CLASSES, np.float32)
     is_over, times_ns = np.ones(len(pairs), np.bool_), np.zeros(len(pairs), np.int64)
-    PairPriors().adjust(pairs, probabilities, is_over, times_ns, SECOND_NS)
+    PairPriors().adjust(pairs, pairs, probabilities, is_over, times_ns, SECOND_NS)

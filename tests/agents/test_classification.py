@@ -240,8 +240,11 @@ def test_how_flows_are_cut_into_messages_does_not_change_their_verdicts(
     def judged(ends: list[int]) -> dict[int, tuple[str, float]]:
         stage = stage_of(tmp_path, model, memory_s=60)
         for seq, (begin, end) in enumerate(pairwise([0, *ends, flows.num_rows])):
-            feed(stage, flows.slice(begin, end - begin), seq, clock_s=seq // 5)
+            feed(stage, flows.slice(begin, end - begin), seq, clock_s=10 + seq // 20)
         last = len(ends) + 1
+        take(stage, 3, header(BatchKind.PROGRESS, seq=last, clock_ns=14 * SECOND), b"")
+        assert sent(stage), "nothing was judged before the end"
+        last += 1
         take(stage, 3, header(BatchKind.END, seq=last, clock_ns=20 * SECOND), end_of_flows(packets_in(flows)))
         rows = verdicts(stage).to_pylist()
         return {row["flow_id"]: (row["class_name"], row["confidence"]) for row in rows}

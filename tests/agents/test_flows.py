@@ -97,9 +97,17 @@ def test_who_judges_is_told_that_time_has_passed_while_nothing_comes(tmp_path: P
     for seq in range(1, 20):
         take(stage, 0, header(BatchKind.PROGRESS, seq=seq, clock_ns=10 * seq * SECOND), b"")
     told = [(told.kind, told.seq, told.clock_ns // SECOND) for told, *_ in sent(stage)]
-    # The record of a reset flow; then for twice the time that a flow may be idle.
-    quiet = [(BatchKind.PROGRESS, number, 20 + 10 * number) for number in range(1, 7)]
+    # The record of a reset flow; then for as long as what came before may wait for the clock: 94 s.
+    quiet = [(BatchKind.PROGRESS, number, 20 + 10 * number) for number in range(1, 10)]
     assert told == [(BatchKind.DATA, 0, 20), *quiet]
+
+
+def test_the_clock_moves_with_the_last_of_many_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.flows.MESSAGE_FLOWS", 4)
+    stage = FlowsStage(load_settings(state=tmp_path), KeepingSender(unconnected_producer()))
+    take(stage, 0, header(seq=0, clock_ns=SECOND), body(packets([p for n in range(10) for p in connection(n + 1, 0)])))
+    take(stage, 0, header(BatchKind.PROGRESS, seq=1, clock_ns=20 * SECOND), b"")
+    assert [(told.clock_ns // SECOND, len(said)) for told, _, said in sent(stage)] == [(1, 4), (1, 4), (20, 2)]
 
 
 def test_many_records_do_not_wait(tmp_path: Path) -> None:

@@ -166,6 +166,6 @@ def test_events_of_a_batch_that_was_another_captures_are_settled_by_their_own_wi
     store.delete_captures([before])
     insert_captures(store, capture_row("running", state=CaptureState.RUNNING, ended_ns=None))
     insert_packets(store, packet_values("running", 5, 1, 2))
-    insert_windows(store, *(window_values("running", number) for number in range(2)))
+    insert_windows(store, *(window_values("running", number) for number in range(3)))
     for _ in range(2):  # first taken for the other capture's, then for what it was last time
         assert look_backs(store, [5])[5].is_settled

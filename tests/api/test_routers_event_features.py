@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from api.queries import SETTLES_NS
 from infra.store import Store
-from schemas.classifications import JUDGED_AFTER_NS
 from schemas.enums import CaptureState
 from schemas.honeypots import HoneypotType
 from tests.api.classifications import insert_verdicts, verdict_values
@@ -130,23 +130,16 @@ def test_asking_writes_nothing(served: Running, module_store: Store, traffic: Tr
     assert [row["rows"] for row in written()] == [row["rows"] for row in before]
 
 
-def test_an_event_has_features_once_the_window_after_its_own_is_there(stack: Running, store: Store) -> None:
+def test_an_event_has_features_once_its_flow_must_have_been_judged(stack: Running, store: Store) -> None:
     insert_captures(store, capture_row("running", state=CaptureState.RUNNING, ended_ns=None))
-    insert_packets(store, packet_values("running", 5, 1, 2))
-    insert_verdicts(store, verdict_values("running", last_frame=5))  # its flow has ended
+    begun_ns = ORIGIN_NS + 20 * S
+    insert_packets(store, *(packet_values("running", n, 1, 2, ts_ns=begun_ns - SETTLES_NS + n - 2) for n in (1, 2)))
+    insert_verdicts(store, verdict_values("running", last_frame=2))  # its flow has ended
     for number in range(2):
-        answer = stack.http.get(ONE.format(5))
+        answer = stack.http.get(ONE.format(1))
         assert (answer.status_code, "not over" in answer.json()["detail"]) == (422, True)
         insert_windows(store, window_values("running", number))
-    assert stack.http.get(ONE.format(5)).status_code == 200
-
-
-def test_an_event_at_the_end_of_a_window_waits_for_one_more(stack: Running, store: Store) -> None:
-    insert_captures(store, capture_row("running", state=CaptureState.RUNNING, ended_ns=None))
-    late_ns = ORIGIN_NS + 10 * S - JUDGED_AFTER_NS
-    insert_packets(store, *(packet_values("running", n, 1, 2, ts_ns=late_ns + n - 2) for n in (1, 2)))
-    for number in range(2):
-        insert_windows(store, window_values("running", number))
-    assert [stack.http.get(ONE.format(event_id)).status_code for event_id in (1, 2)] == [200, 422]
     insert_windows(store, window_values("running", 2))
+    assert [stack.http.get(ONE.format(event_id)).status_code for event_id in (1, 2)] == [200, 422]
+    insert_windows(store, window_values("running", 3))
     assert stack.http.get(ONE.format(2)).status_code == 200

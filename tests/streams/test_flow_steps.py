@@ -21,7 +21,7 @@ from tests.agents.flow_records import flow_records
 from tests.streams.traffic import captures, rows_of
 
 WINDOWS = Windows(10 * SECOND_NS, 0)
-RULES = FlowRules()
+RULES = FlowRules(total_ns=25 * SECOND_NS, idle_ns=15 * SECOND_NS)
 
 Taken = list[tuple[int, int, str]]
 """Step, flow and reason of each record."""
@@ -97,6 +97,17 @@ def test_what_the_end_writes_is_taken_behind_the_clock() -> None:
     records = records.set_column(FLOW_SCHEMA.get_field_index("end_reason"), FLOW_SCHEMA.field("end_reason"), ends)
     taken_records, steps = FlowSteps().take(records, 100 * SECOND_NS, WINDOWS, RULES, is_end=True)
     assert (taken_records.num_rows, set(steps.tolist())) == (4, {100 * SECOND_NS // STEP_NS + 1})
+
+
+def test_an_end_in_several_messages_is_taken_behind_the_clock_too() -> None:
+    records = pa.concat_tables([flow_records(400)] * (MOST_WAITING // 400 + 40))
+    ends = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(len(records), np.int8)), pa.array([FlowEnd.END_OF_CAPTURE.value])
+    )
+    place = FLOW_SCHEMA.get_field_index("end_reason")
+    _, steps = FlowSteps().take(records.set_column(place, FLOW_SCHEMA.field(place), ends), 10**11, WINDOWS, RULES)
+    assert len(steps)
+    assert set(steps.tolist()) == {10**11 // STEP_NS + 1}
 
 
 def test_a_flood_waits_no_more_than_its_bound() -> None:

@@ -49,7 +49,8 @@ def adjusted(
     """Put flows that are judged at one time under their priors."""
     n_flows = len(pairs)
     is_over, times_ns = np.full(n_flows, over, np.bool_), np.full(n_flows, at_ns, np.int64)
-    return priors.adjust(np.array(pairs, np.uint64), rows, is_over, times_ns, HALF_LIFE_NS)
+    flow_ids = np.arange(n_flows, dtype=np.uint64)
+    return priors.adjust(flow_ids, np.array(pairs, np.uint64), rows, is_over, times_ns, HALF_LIFE_NS)
 
 
 def fed(priors: PairPriors, feed: list[Message]) -> list[npt.NDArray[np.float32]]:
@@ -61,7 +62,8 @@ def fed(priors: PairPriors, feed: list[Message]) -> list[npt.NDArray[np.float32]
         rows = probabilities(*((number, share) for _, number, share, _ in flows))
         is_over = np.array([over for *_, over in flows], np.bool_)
         times_ns = np.full(len(flows), clock_ns, np.int64)
-        said.append(priors.adjust(pairs, rows, is_over, times_ns, HALF_LIFE_NS))
+        flow_ids = np.arange(len(flows), dtype=np.uint64)
+        said.append(priors.adjust(flow_ids, pairs, rows, is_over, times_ns, HALF_LIFE_NS))
     return said
 
 
@@ -158,6 +160,17 @@ def test_a_flow_that_goes_on_is_no_company_of_its_own() -> None:
         np.testing.assert_allclose(said, rows, rtol=1e-6)
 
 
+def test_records_of_one_flow_are_no_company_of_each_other() -> None:
+    rows = np.concatenate([torn(HULK, 0.6, BENIGN), torn(HULK, 0.7, BENIGN), torn(BENIGN, 0.9, HULK)])
+    ids, pairs, times_ns = np.array([7, 7, 8], np.uint64), np.ones(3, np.uint64), np.zeros(3, np.int64)
+    said = PairPriors().adjust(ids[:2], pairs[:2], rows[:2], np.zeros(2, np.bool_), times_ns[:2], HALF_LIFE_NS)
+    np.testing.assert_allclose(said, rows[:2], rtol=1e-6)
+    # To others it counts once, as its newest record says.
+    said = PairPriors().adjust(ids, pairs, rows, np.zeros(3, np.bool_), times_ns, HALF_LIFE_NS)
+    np.testing.assert_allclose(said[1:], adjusted(PairPriors(), [1, 1], rows[1:]), rtol=1e-6)
+    np.testing.assert_allclose(said[0], adjusted(PairPriors(), [1, 1], rows[[0, 2]])[0], rtol=1e-6)
+
+
 def test_what_was_long_ago_counts_for_nothing() -> None:
     priors = PairPriors()
     adjusted(priors, [1] * 100, probabilities(*[(HULK, 0.9)] * 100))
@@ -169,12 +182,12 @@ def test_what_was_long_ago_counts_for_nothing() -> None:
 def test_flows_of_several_times_may_come_in_one_call() -> None:
     rows = probabilities((HULK, 0.7), (BENIGN, 0.6), (HULK, 0.8), (HULK, 0.5))
     pairs, times_ns = np.array([1, 1, 2, 1], np.uint64), np.array([0, 5, 5, 90]) * SECOND_NS
-    together = PairPriors().adjust(pairs, rows, np.ones(4, np.bool_), times_ns, HALF_LIFE_NS)
+    ids = np.arange(4, dtype=np.uint64)
+    together = PairPriors().adjust(ids, pairs, rows, np.ones(4, np.bool_), times_ns, HALF_LIFE_NS)
     one_by_one = PairPriors()
     for place in (slice(0, 1), slice(1, 3), slice(3, 4)):
-        said = one_by_one.adjust(
-            pairs[place], rows[place], np.ones(len(pairs[place]), np.bool_), times_ns[place], HALF_LIFE_NS
-        )
+        is_over = np.ones(len(pairs[place]), np.bool_)
+        said = one_by_one.adjust(ids[place], pairs[place], rows[place], is_over, times_ns[place], HALF_LIFE_NS)
         np.testing.assert_allclose(said, together[place], rtol=1e-5)
 
 
