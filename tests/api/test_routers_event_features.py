@@ -132,14 +132,19 @@ def test_asking_writes_nothing(served: Running, module_store: Store, traffic: Tr
 
 def test_an_event_has_features_once_its_flow_must_have_been_judged(stack: Running, store: Store) -> None:
     insert_captures(store, capture_row("running", state=CaptureState.RUNNING, ended_ns=None))
-    begun_ns = ORIGIN_NS + 20 * S
-    insert_packets(store, *(packet_values("running", n, 1, 2, ts_ns=begun_ns - SETTLES_NS + n - 2) for n in (1, 2)))
-    insert_verdicts(store, verdict_values("running", last_frame=2))  # its flow has ended
+    settled_ns = ORIGIN_NS + 20 * S - SETTLES_NS
+    # Ids that no event of the made-up traffic has.
+    before, after = (1 << 44), (1 << 44) + 1
+    times_ns = {before: settled_ns - 1, after: settled_ns}
+    insert_packets(
+        store, *(packet_values("running", 5, 1, 2, event_id=one, ts_ns=at_ns) for one, at_ns in times_ns.items())
+    )
+    insert_verdicts(store, verdict_values("running", last_frame=5))  # its flow has ended
     for number in range(2):
-        answer = stack.http.get(ONE.format(1))
+        answer = stack.http.get(ONE.format(before))
         assert (answer.status_code, "not over" in answer.json()["detail"]) == (422, True)
         insert_windows(store, window_values("running", number))
     insert_windows(store, window_values("running", 2))
-    assert [stack.http.get(ONE.format(event_id)).status_code for event_id in (1, 2)] == [200, 422]
+    assert [stack.http.get(ONE.format(one)).status_code for one in (before, after)] == [200, 422]
     insert_windows(store, window_values("running", 3))
-    assert stack.http.get(ONE.format(2)).status_code == 200
+    assert stack.http.get(ONE.format(after)).status_code == 200
