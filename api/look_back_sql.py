@@ -33,7 +33,8 @@ def _is_looked_back_on(address: str, at_ns: str, reach_ns: int) -> str:
     )
 
 
-# The records that may count the packets. Both ends of a flow may be sources: `way` is the flow as one of them sees it.
+# The records that may count the packets, without those that count none. Both ends of a flow may be sources: `way` is
+# the flow as one of them sees it.
 _VERDICTS = f"""
 SELECT {_host("way.1")} AS host, way.2 AS other, way.3 AS own_port, way.4 AS other_port, protocol, vlan,
        since_frame, last_frame, cityHash64(attack_class) AS class, <verdict>
@@ -41,7 +42,7 @@ FROM packet_verdicts
 ARRAY JOIN [(src_ip, dst_ip, src_port, dst_port), (dst_ip, src_ip, dst_port, src_port)] AS way
 PREWHERE start_ns <= {{until_ns:Int64}} AND (src_ip IN {{sources:Array(IPv6)}} OR dst_ip IN {{sources:Array(IPv6)}})
 WHERE capture_id IN {{captures:Array(String)}} AND end_ns > {{after_ns:Int64}} AND end_ns <= {{reach_ns:Int64}}
-  AND {_is_looked_back_on("way.1", "end_ns", REACH_NS)}
+  AND since_frame <= last_frame AND {_is_looked_back_on("way.1", "end_ns", REACH_NS)}
 """  # noqa: S608 - our own text
 
 # The packets of the sources that any event looks back on, with the verdicts on them.

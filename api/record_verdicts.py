@@ -79,7 +79,8 @@ class RecordsByFlow:
         for record in records:
             self._of[record.key].append(record)
         for of_flow in self._of.values():
-            of_flow.sort(key=lambda record: record.last_frame)
+            # The last record of a flow may have no packet that the one before has not: it ends with it, and begins behind.
+            of_flow.sort(key=lambda record: (record.last_frame, record.since_frame))
 
     def of(self, key: FlowKey, frame: int) -> Record | None:
         """Return the record that counts a packet, if there is one."""

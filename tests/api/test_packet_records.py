@@ -79,6 +79,29 @@ def test_each_packet_is_counted_by_the_record_that_is_found_one_at_a_time(
     assert found.tolist() == expected
 
 
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_last_record_without_packets_hides_none_of_the_one_before(is_turned: bool) -> None:
+    flow = (1, 6, 0, (1, 80), (2, 4095))
+    spans = [(11, 10), (3, 10)] if is_turned else [(3, 10), (11, 10)]
+    key = ("1", 6, 0, frozenset((("1", 80), ("2", 4095))))
+    by_flow = RecordsByFlow(
+        Record(
+            key=key, flow_id=number, src=("", 0), dst=("", 0), end_ns=0, packets=0,
+            since_frame=since, last_frame=last, verdict=NO_VERDICT,
+        )
+        for number, (since, last) in enumerate(spans)
+    )  # fmt: skip
+    record = by_flow.of(key, 4)
+    assert record is not None
+    assert spans[record.flow_id] == (3, 10)
+    since, last = ([span[part] for span in spans] for part in range(2))
+    found = counted_by(
+        pa.table({**columns([flow]), "frame": frames([4])}),
+        pa.table({**columns([flow] * 2), "since_frame": frames(since), "last_frame": frames(last)}),
+    )
+    assert [spans[place] for place in found.tolist()] == [(3, 10)]
+
+
 def test_pairs_of_large_numbers_stay_apart() -> None:
     some, others = np.array([2**61, 2**61, 7, 2**61]), np.array([2**61, 3, 2**61, 2**61])
     found = packet_records._paired(some, others).tolist()
