@@ -79,7 +79,7 @@ class RecordsByFlow:
         for record in records:
             self._of[record.key].append(record)
         for of_flow in self._of.values():
-            # The last record of a flow may have no packet that the one before has not: it ends with it, and begins behind.
+            # A flow's last record may have no packets of its own: it ends with the one before, and begins behind it.
             of_flow.sort(key=lambda record: (record.last_frame, record.since_frame))
 
     def of(self, key: FlowKey, frame: int) -> Record | None:
