@@ -16,7 +16,8 @@ from schemas.enums import CaptureState
 
 SETTLES_NS = JUDGED_AFTER_NS + 11 * NS_PER_S
 """How long before the beginning of the newest window what happened has its verdict: a flow that closes is written when
-stragglers have been waited for (10 s), sent within a second by a port, and judged ``JUDGED_AFTER_NS`` later."""
+stragglers have been waited for (10 s by default), sent within a second by a port, and judged ``JUDGED_AFTER_NS``
+later."""
 
 _PING = "SELECT 1"
 
