@@ -15,8 +15,8 @@ from schemas.flows import FLOW_SCHEMA
 from streams.flow_rules import FlowRules
 from streams.wire import decode_table, encode_table
 
-LAST_STEP = 2**62 // STEP_NS
-"""Later than any other."""
+BEFORE_ALL = -(2**62) // STEP_NS
+"""Earlier than any other step."""
 
 MOST_WAITING = 65_536
 """Records that wait at most, 30 MB; what is more, in a flood, is taken as it comes."""
@@ -34,9 +34,9 @@ def due_steps(records: pa.Table, windows: Windows, rules: FlowRules) -> NDArray[
     """Return the step in which each record (n_flows,) is due, by what it says and the rules alone.
 
     That is when a meter that looked all the time would have written it: an interim record when its window is over, an
-    ended flow when nothing can follow any more. A flow that was cut for its length is written with the packet that
-    cut it; after a longer pause than stragglers are waited for, it comes too late for its step, and so do most of
-    those that are evicted, the quietest first.
+    ended flow when nothing can follow any more, a flow that is open at the end of the capture as if silence followed.
+    A flow that was cut for its length is written with the packet that cut it; after a longer pause than stragglers are
+    waited for, it comes too late for its step, and so do most of those that are evicted, the quietest first.
     """
     ends = records.column("end_reason").cast(pa.string())
     due_ns: NDArray[np.int64] = records.column("end_ns").to_numpy().astype(np.int64)
@@ -46,12 +46,11 @@ def due_steps(records: pa.Table, windows: Windows, rules: FlowRules) -> NDArray[
         return found
 
     due_ns[are(FlowEnd.FIN, FlowEnd.RST, FlowEnd.TIMEOUT)] += rules.linger_ns
-    due_ns[are(FlowEnd.IDLE)] += rules.idle_ns
+    due_ns[are(FlowEnd.IDLE, FlowEnd.END_OF_CAPTURE)] += rules.idle_ns
     is_interim = are(FlowEnd.INTERIM)
     over = records.column("window_id").to_numpy()[is_interim].astype(np.int64) + 1
     due_ns[is_interim] = windows.origin_ns + over * windows.size_ns
-    steps = due_ns // STEP_NS
-    steps[are(FlowEnd.END_OF_CAPTURE)] = LAST_STEP
+    steps: NDArray[np.int64] = due_ns // STEP_NS
     return steps
 
 
@@ -70,7 +69,7 @@ class FlowSteps:
         ``FLOW_SCHEMA``.
     """
 
-    done: int = -LAST_STEP
+    done: int = BEFORE_ALL
     waiting: pa.Table = field(default_factory=FLOW_SCHEMA.empty_table)
 
     def take(
@@ -85,7 +84,7 @@ class FlowSteps:
         clock_ns : int
             The capture's clock, ns.
         is_end : bool
-            Take all. What is due later comes in one step behind the clock.
+            Take all, each in its step: the clock of the end says nothing that records do not.
 
         Returns
         -------
@@ -101,8 +100,8 @@ class FlowSteps:
             if int((steps >= over).sum()) > MOST_WAITING:
                 over = int(np.sort(steps)[-MOST_WAITING]) + 1
             is_ready = steps < over
-        # What is taken before it is due: at the end, and in a flood.
-        steps = np.minimum(steps, max(clock_ns // STEP_NS, self.done) + 1)
+            # What is taken before it is due, in a flood.
+            steps = np.minimum(steps, max(clock_ns // STEP_NS, self.done) + 1)
         self.waiting = all_.filter(pa.array(~is_ready)).combine_chunks()
         ready, steps = all_.filter(pa.array(is_ready)), steps[is_ready]
         if not len(steps):

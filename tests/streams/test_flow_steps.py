@@ -38,8 +38,13 @@ def told(records: pa.Table, steps: np.ndarray[tuple[int], np.dtype[np.int64]]) -
     return list(zip(steps.tolist(), records.column("flow_id").to_pylist(), reasons, strict=True))
 
 
-def taken(capture: Packets, ends: list[int], partitions: int, restart: int = -1) -> list[Taken]:
-    """Return what each partition's steps give for a capture that comes in pieces which end at these packets."""
+def taken(
+    capture: Packets, ends: list[int], partitions: int, restart: int = -1, silence_ns: int = 0
+) -> list[Taken]:
+    """Return what each partition's steps give for a capture that comes in pieces which end at these packets.
+
+    Then nothing comes for so long, before it ends.
+    """
     meters = [FlowMeter(WINDOWS.size_ns, WINDOWS.origin_ns, RULES) for _ in range(partitions)]
     steps = [FlowSteps() for _ in range(partitions)]
     out: list[Taken] = [[] for _ in range(partitions)]
@@ -53,7 +58,10 @@ def taken(capture: Packets, ends: list[int], partitions: int, restart: int = -1)
             out[place] += told(*steps[place].take(records, clock_ns, WINDOWS, RULES))
             if number == restart:
                 steps[place] = FlowSteps.from_bytes(steps[place].done, steps[place].to_bytes())
+    clock_ns += silence_ns
     for place, meter in enumerate(meters):
+        if silence_ns:
+            out[place] += told(*steps[place].take(meter.advance(clock_ns), clock_ns, WINDOWS, RULES))
         out[place] += told(*steps[place].take(meter.flush(), clock_ns, WINDOWS, RULES, is_end=True))
     return out
 
@@ -68,6 +76,18 @@ def test_cuts_partitions_and_restarts_leave_no_trace(capture: Packets, data: st.
     assert taken(capture, cuts, 1, data.draw(st.integers(-1, 8))) == [whole]
     parts = taken(capture, cuts, data.draw(st.integers(2, 4)))
     assert sorted(row for part in parts for row in part) == sorted(whole)
+
+
+@settings(deadline=None, max_examples=60)
+@given(captures(), st.integers(1, 40 * SECOND_NS), st.integers(1, 3))
+def test_silence_before_the_end_leaves_no_trace(capture: Packets, silence_ns: int, partitions: int) -> None:
+    """A port says how late it is when it is stopped, a file of the same packets does not."""
+    capture = in_order(capture)
+
+    def ended(parts: list[Taken]) -> list[list[tuple[int, int]]]:
+        return [[(step, flow) for step, flow, reason in part if reason != FlowEnd.INTERIM.value] for part in parts]
+
+    assert ended(taken(capture, [], partitions, silence_ns=silence_ns)) == ended(taken(capture, [], partitions))
 
 
 def test_records_wait_until_their_step_is_over() -> None:
@@ -89,25 +109,6 @@ def test_a_record_that_comes_too_late_is_in_the_next_step() -> None:
     waiting.take(records.slice(0, 2), 10**15, WINDOWS, RULES)
     _, steps = waiting.take(records.slice(2), 10**15, WINDOWS, RULES)
     assert set(steps.tolist()) == {waiting.done}
-
-
-def test_what_the_end_writes_is_taken_behind_the_clock() -> None:
-    records = flow_records(4)
-    ends = pa.DictionaryArray.from_arrays(pa.array([0] * 4, pa.int8()), pa.array([FlowEnd.END_OF_CAPTURE.value]))
-    records = records.set_column(FLOW_SCHEMA.get_field_index("end_reason"), FLOW_SCHEMA.field("end_reason"), ends)
-    taken_records, steps = FlowSteps().take(records, 100 * SECOND_NS, WINDOWS, RULES, is_end=True)
-    assert (taken_records.num_rows, set(steps.tolist())) == (4, {100 * SECOND_NS // STEP_NS + 1})
-
-
-def test_an_end_in_several_messages_is_taken_behind_the_clock_too() -> None:
-    records = pa.concat_tables([flow_records(400)] * (MOST_WAITING // 400 + 40))
-    ends = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(len(records), np.int8)), pa.array([FlowEnd.END_OF_CAPTURE.value])
-    )
-    place = FLOW_SCHEMA.get_field_index("end_reason")
-    _, steps = FlowSteps().take(records.set_column(place, FLOW_SCHEMA.field(place), ends), 10**11, WINDOWS, RULES)
-    assert len(steps)
-    assert set(steps.tolist()) == {10**11 // STEP_NS + 1}
 
 
 def test_a_flood_waits_no_more_than_its_bound() -> None:
