@@ -38,9 +38,7 @@ def told(records: pa.Table, steps: np.ndarray[tuple[int], np.dtype[np.int64]]) -
     return list(zip(steps.tolist(), records.column("flow_id").to_pylist(), reasons, strict=True))
 
 
-def taken(
-    capture: Packets, ends: list[int], partitions: int, restart: int = -1, silence_ns: int = 0
-) -> list[Taken]:
+def taken(capture: Packets, ends: list[int], partitions: int, restart: int = -1, silence_ns: int = 0) -> list[Taken]:
     """Return what each partition's steps give for a capture that comes in pieces which end at these packets.
 
     Then nothing comes for so long, before it ends.
