@@ -173,7 +173,7 @@ def test_a_capture_replayed_onto_a_wire_gives_the_windows_flows_and_anomalies_of
     with live.spawn("capture", "--interface", veth.near, "--id", capture_id, "--output", str(recording)) as process:
         try:
             until(lambda: live.remote.capture(capture_id) is not None, 120, live.said)
-            subprocess.run(["tcpreplay", "-q", "--multiplier=20", "-i", veth.far, str(source)], check=True, timeout=120)
+            subprocess.run(["tcpreplay", "-q", "--multiplier=50", "-i", veth.far, str(source)], check=True, timeout=120)
             # The port's clock goes on; that of the recording ends with its last packet.
             time.sleep(2)
         finally:
