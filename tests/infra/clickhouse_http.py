@@ -37,6 +37,7 @@ def unpacked(body: bytes, encoding: str) -> bytes:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     path_of_engine = ""
     lock = threading.Lock()
     clients: ClassVar[dict[str, Client]] = {}
