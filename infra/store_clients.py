@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -59,12 +60,15 @@ INSERT_SETTINGS: dict[str, str | int] = {
 
 _MIB = 1 << 20
 
+_UNDER_WAY = 16
+"""Merges and deletions that may be under way at once."""
+
 _ENGINE: dict[str, int] = {
     # Merging and deleting take the time that nobody else wants (nice(1)); an insert or a query does not wait for them.
     "os_threads_nice_value_merge_mutate": 15,
-    # With a queue that is soon full the engine pauses for tenths of a second between two parts: a deletion that looks
-    # into 160 parts takes 25 s with a ratio of 2, and 5 s with 8.
-    "background_merges_mutations_concurrency_ratio": 8,
+    # With a queue that is soon full, as few processors have by default (2), the engine pauses for tenths of a second
+    # between two parts: a deletion that looks into 160 of them takes 25 s where 4 may be under way, and 5 s with 16.
+    "background_merges_mutations_concurrency_ratio": max(2, _UNDER_WAY // (os.cpu_count() or 1)),
     # By default some 5 GB each: a process that is asked about more and more captures would grow for weeks.
     "mark_cache_size": 64 * _MIB,
     "index_mark_cache_size": 32 * _MIB,

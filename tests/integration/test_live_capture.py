@@ -88,7 +88,10 @@ def pages(stack: Stack, path: str, name: str, **parameters: Any) -> Iterator[dic
 
 
 def flows_by_id(stack: Stack, capture_id: str) -> dict[str, dict[str, Any]]:
-    """Return the flows of a capture with their verdicts, without what names the run."""
+    """Return the flows of a capture with their verdicts, without what names the run.
+
+    Without the reasons, too: which verdicts of a message have some depends on the message.
+    """
     named = ("flow_id", "capture_id", "window_id", "version", "classification")
     flows = pages(stack, "/api/flows/", "flows", capture=capture_id)
     return {
@@ -98,23 +101,22 @@ def flows_by_id(stack: Stack, capture_id: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def differences(some: dict[str, dict[str, Any]], others: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def differences(some: dict[str, dict[str, Any]], others: dict[str, dict[str, Any]]) -> dict[tuple[str, str], Any]:
     """Return what differs between flows of two captures, by flow and name."""
 
     def is_same(name: str, one: Any, other: Any) -> bool:
-        # Sums of a pass are rounded by how many rows it has.
-        return bool(one == pytest.approx(other, abs=1e-5, rel=0) if name in PROBABILITIES else one == other)
+        if name in PROBABILITIES and None not in (one, other):
+            # Sums of a pass are rounded by how many rows it has.
+            return abs(one - other) < 1e-5
+        return bool(one == other)
 
-    found = {
-        flow: {
-            name: (one.get(name), other.get(name))
-            for name in one | other
-            if not is_same(name, one.get(name), other.get(name))
-        }
-        for flow in some | others
-        if (one := some.get(flow, {})) != (other := others.get(flow, {}))
+    pairs = {flow: (some.get(flow, {}), others.get(flow, {})) for flow in some | others}
+    return {
+        (flow, name): (one.get(name), other.get(name))
+        for flow, (one, other) in pairs.items()
+        for name in one | other
+        if not is_same(name, one.get(name), other.get(name))
     }
-    return {flow: names for flow, names in found.items() if names}
 
 
 def anomalies_of(stack: Stack, capture_id: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:

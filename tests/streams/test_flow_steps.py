@@ -109,6 +109,17 @@ def test_a_record_that_comes_too_late_is_in_the_next_step() -> None:
     assert set(steps.tolist()) == {waiting.done}
 
 
+def test_an_end_of_more_records_than_may_wait_is_taken_behind_the_clock() -> None:
+    records = pa.concat_tables([flow_records(400)] * (MOST_WAITING // 400 + 40))
+    ends = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(len(records), np.int8)), pa.array([FlowEnd.END_OF_CAPTURE.value])
+    )
+    place = FLOW_SCHEMA.get_field_index("end_reason")
+    _, steps = FlowSteps().take(records.set_column(place, FLOW_SCHEMA.field(place), ends), SECOND_NS, WINDOWS, RULES)
+    assert len(steps)
+    assert set(steps.tolist()) == {SECOND_NS // STEP_NS + 1}
+
+
 def test_a_flood_waits_no_more_than_its_bound() -> None:
     records = pa.concat_tables([flow_records(400)] * (MOST_WAITING // 400 + 40))
     waiting = FlowSteps()
