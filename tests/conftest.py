@@ -9,13 +9,10 @@ import pytest
 
 from infra.store import Store
 
-PORTS = {"test_broker.py", "test_ports.py"}
-"""Files that say which ports are free."""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let a file's tests run in one process, and all that need Kafka in the same: brokers take the next free port."""
-    kafka = {item.path for item in items if "broker" in getattr(item, "fixturenames", ()) or item.path.name in PORTS}
+    """Let a file's tests run in one process, and all that share a broker in the same."""
+    kafka = {item.path for item in items if "broker" in getattr(item, "fixturenames", ())}
     for item in items:
         item.add_marker(pytest.mark.xdist_group("kafka" if item.path in kafka else item.path.as_posix()))
 

@@ -13,13 +13,21 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from infra.broker import Broker, bootstrap_servers, read_record
 from infra.broker_files import format_once, kafka_version, server_properties
-from infra.broker_node import Node
+from infra.broker_node import BrokerRecord, Node
 from infra.settings import Settings, load_settings
 from schemas.errors import BrokerError, MissingProgramError, PortTakenError
+from tests.ports import free_ports
 
 
 def settings_in(folder: Path, **overrides: object) -> Settings:
     return load_settings(state=folder / "state", kafka="", **overrides)
+
+
+def at_a_port_of_its_own(settings: Settings) -> Settings:
+    """Let the stack's broker have been where nobody else looks for a free port while it is down."""
+    settings.kafka_folder.mkdir(parents=True)
+    BrokerRecord(*free_ports(1)).write(settings.kafka_folder)
+    return settings
 
 
 def topics_at(bootstrap: str) -> set[str]:
@@ -43,8 +51,7 @@ def test_a_broker_answers_once_started_and_is_gone_once_stopped(tmp_path: Path) 
 
 
 def test_a_killed_broker_starts_again_at_the_same_port_with_its_topics(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    broker = Broker(settings)
+    broker = Broker(at_a_port_of_its_own(settings_in(tmp_path)))
     first = broker.start()
     admin = AdminClient({"bootstrap.servers": first})
     admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(10)
@@ -60,7 +67,7 @@ def test_a_killed_broker_starts_again_at_the_same_port_with_its_topics(tmp_path:
 
 
 def test_no_broker_is_left_when_its_parent_is_killed(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
+    settings = at_a_port_of_its_own(settings_in(tmp_path))
     code = (
         "import sys, time; from pathlib import Path; from infra.broker import Broker;"
         "from infra.settings import load_settings;"

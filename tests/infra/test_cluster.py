@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from infra.cluster import cluster_brokers, start_together, stop_together
 from infra.ports import HOST, Reservation
 from infra.settings import Settings, load_settings
 from schemas.errors import BrokerError, SpanwatchError
+from tests.ports import free_ports
 
 QUORUM = Quorum("an-id", (Address(9092, 9093), Address(9094, 9095), Address(9096, 9097)))
 
@@ -83,10 +85,9 @@ def test_a_folder_belongs_to_one_broker_or_to_a_cluster(tmp_path: Path) -> None:
 
 
 def test_wanted_ports_follow_each_other_and_a_taken_one_frees_the_others(tmp_path: Path) -> None:
-    with socket.create_server((HOST, 0)) as server:
-        first = server.getsockname()[1] - 1
-        with pytest.raises(SpanwatchError, match=rf"{first + 1} is taken"):
-            cluster_brokers(settings_in(tmp_path, kafka_port=first), 2)
+    first = next(port for port, after in pairwise(free_ports(10)) if after == port + 1)
+    with socket.create_server((HOST, first + 1)), pytest.raises(SpanwatchError, match=rf"{first + 1} is taken"):
+        cluster_brokers(settings_in(tmp_path, kafka_port=first), 2)
     brokers = cluster_brokers(settings_in(tmp_path, kafka_port=first), 2)
     addresses = [broker._node.address for broker in brokers]
     release(brokers)

@@ -7,6 +7,7 @@ import pytest
 
 from infra.ports import FIRST_PORT, HOST, LAST_PORT, Reservation, describe_owner, is_free, reserve
 from schemas.errors import PortTakenError
+from tests.ports import free_ports
 
 
 def test_a_port_is_free_only_while_nobody_listens() -> None:
@@ -40,14 +41,8 @@ def test_a_server_can_listen_on_the_port_reserved_for_it() -> None:
         assert not is_free(ports.port)
 
 
-def free_port() -> int:
-    ports = Reservation(0, None)
-    ports.release()
-    return ports.controller_port
-
-
 def test_the_remembered_port_is_taken_again_unless_somebody_has_it() -> None:
-    remembered = free_port()
+    (remembered,) = free_ports(1)
     again = Reservation(0, remembered)
     again.release()
     assert again.port == remembered
@@ -58,8 +53,8 @@ def test_the_remembered_port_is_taken_again_unless_somebody_has_it() -> None:
 
 
 def test_a_port_with_lingering_connections_is_taken_again() -> None:
-    with socket.create_server((HOST, 0)) as server:
-        port = server.getsockname()[1]
+    (port,) = free_ports(1)
+    with socket.create_server((HOST, port)) as server:
         client = socket.create_connection((HOST, port))
         accepted, _ = server.accept()
         accepted.close()
@@ -71,8 +66,8 @@ def test_a_port_with_lingering_connections_is_taken_again() -> None:
 
 
 def test_the_wanted_port_wins_and_is_not_given_to_the_controller() -> None:
-    wanted = free_port()
-    ports = Reservation(wanted, 9999)
+    wanted, remembered = free_ports(2)
+    ports = Reservation(wanted, remembered)
     ports.release()
     assert ports.port == wanted != ports.controller_port
 

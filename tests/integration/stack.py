@@ -20,9 +20,9 @@ import psutil
 from api.remote import RemoteStack
 from infra.broker import bootstrap_servers
 from infra.kafka import wait_until_reachable
-from infra.ports import is_free
 from infra.settings import Settings, load_settings
 from schemas.errors import BrokerError
+from tests.ports import free_ports
 
 START_S = 90.0
 STOP_S = 5.0
@@ -201,12 +201,6 @@ def until(is_so: Callable[[], bool], timeout_s: float, said: Callable[[], str]) 
         if time.monotonic() > end_s:
             raise AssertionError(f"not within {timeout_s} s: {said()}")
         time.sleep(0.05)
-
-
-def free_ports(count: int) -> tuple[int, ...]:
-    """Return ports that nobody listens on."""
-    start = 20_000 + os.getpid() % 10_000
-    return tuple([port for port in range(start, start + 1000) if is_free(port)][:count])
 
 
 def get_json(url: str) -> Any:

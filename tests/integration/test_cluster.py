@@ -13,7 +13,8 @@ from schemas.errors import BrokerError
 from schemas.topics import TOPICS, WORKER_GROUP
 from spanwatch_cluster import Proof
 from spanwatch_local_cluster import LocalCluster, wait_until
-from tests.integration.stack import digests_of, free_ports, running_stack
+from tests.integration.stack import digests_of, running_stack
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.timeout(900)
 
