@@ -6,15 +6,13 @@ import os
 
 from infra.ports import is_free
 
-RANGES = {"gw0": 20_000, "gw1": 24_000, "": 28_000}
-"""First port by process of pytest-xdist: above those that a broker takes of itself, below the ephemeral ones."""
-
-SHARE = 4000
-"""Ports of a process; where among them it starts is said by its id, as another test run may be under way."""
+FIRST, COUNT = 20_000, 11_000
+"""Above the ports that a broker takes of itself, below the ephemeral ones of ip_local_port_range."""
 
 
 def free_ports(count: int) -> tuple[int, ...]:
     """Return ports that nobody listens on; the same ones again while nobody does."""
-    first = RANGES[os.environ.get("PYTEST_XDIST_WORKER", "")]
-    start = first + os.getpid() % (SHARE - 1000)
+    # Each process of pytest-xdist has a range of its own; by its id, as another test run may be under way.
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    start = FIRST + (3000 * worker + os.getpid() % 2000) % COUNT
     return tuple([port for port in range(start, start + 1000) if is_free(port)][:count])
