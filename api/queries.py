@@ -29,6 +29,11 @@ _CAPTURE_BY_ID = "SELECT * FROM captures_now WHERE capture_id = {capture_id:Stri
 
 _CAPTURE_STATE = "SELECT argMax(state, version) AS state FROM captures WHERE capture_id = {capture_id:String}"
 
+# Whether a capture is stored is said by which lines its ledger has, whatever they count.
+_LEDGER_LINES = """
+SELECT uniqExact(hop, partition, reason) AS total FROM ledger WHERE capture_id = {capture_id:String}
+"""
+
 _BEING_STORED = """
 SELECT capture_id FROM captures_now
 WHERE capture_id IN {captures:Array(String)} AND state != 'failed' AND NOT is_stored
@@ -131,9 +136,14 @@ def capture(store: Store, capture_id: str) -> CaptureNow | None:
 
 
 def capture_state(store: Store, capture_id: str) -> CaptureState | None:
-    """Return a capture's state, or None when the store does not know it; a quarter of the cost of ``capture``."""
+    """Return a capture's state, or None when the store does not know it; an eighth of the cost of ``capture``."""
     state = str(store.query(_CAPTURE_STATE, {"capture_id": capture_id})[0]["state"])
     return CaptureState(state) if state else None
+
+
+def ledger_lines(store: Store, capture_id: str) -> int:
+    """Return how many lines a capture's ledger has: as long as there are no more, it is no more stored than before."""
+    return Count.model_validate(store.query(_LEDGER_LINES, {"capture_id": capture_id})[0]).total
 
 
 def newest_windows(store: Store, captures: Sequence[str]) -> dict[str, int]:

@@ -12,13 +12,15 @@ import pytest
 
 from api.compute import new_capture_id
 from infra.store import Store
-from schemas.captures import CaptureRequest
+from schemas.captures import CaptureRequest, LedgerRow
 from schemas.enums import CaptureState
 from schemas.errors import BrokerError
 from tests.api.stack import (
     Running,
+    balanced_ledger,
     capture_row,
     insert_captures,
+    insert_ledger,
     insert_stored_capture,
     running,
     settings_in,
@@ -213,6 +215,30 @@ def test_a_compute_that_moves_slowly_is_not_given_up(store: Store, tmp_path: Pat
 
     with running(settings_in(tmp_path), store, take, stall_s=stall_s) as stack:
         assert stack.http.post(COMPUTE, json={"pcap_file": "web.pcap"}).status_code == 200
+
+
+def test_a_compute_answers_once_the_last_line_of_the_ledger_is_there(
+    store: Store, tmp_path: Path, capture_file: Path
+) -> None:
+    told: list[LedgerRow] = []
+
+    def work(request: CaptureRequest) -> None:
+        insert_captures(store, capture_row(request.capture_id, fingerprint=request.fingerprint))
+        for line in balanced_ledger(request.capture_id):
+            # A line that is told again, with another count, is no further one.
+            for version in (1, 2):
+                told.append(line.model_copy(update={"version": version}))
+                insert_ledger(store, [told[-1]])
+                threading.Event().wait(0.03)
+
+    def take(request: CaptureRequest) -> None:
+        threading.Thread(target=work, args=(request,)).start()
+
+    with running(settings_in(tmp_path), store, take, stall_s=10) as stack:
+        answer = stack.http.post(COMPUTE, json={"pcap_file": "web.pcap"})
+        lines = {(line.hop, line.partition, line.reason) for line in told}
+    assert answer.status_code == 200
+    assert len(lines) == len(balanced_ledger(answer.json()["capture_id"]))
 
 
 def test_a_broker_that_does_not_answer_is_a_503(store: Store, tmp_path: Path, capture_file: Path) -> None:
