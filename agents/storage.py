@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
-from agents.app import Event, FaustApp, Received, Stream, add_agent
+from agents.app import MAX_WAITING_MESSAGES, Event, FaustApp, Received, Stream, add_agent
 from agents.honeypots import honeypot_inserts
 from agents.merge import LEDGER_ROWS
 from agents.model_storage import ModelStorage
@@ -184,29 +184,34 @@ def add_storage_agents(app: FaustApp, settings: Settings, store: Store) -> None:
         (MODELS, ModelStorage(store).keep),
     )
     for topic, insert in inserts:
-        add_agent(app, settings, topic, _storing(insert), f"store-{topic.name}")
+        add_agent(app, settings, topic, storing(insert), f"store-{topic.name}")
 
 
-def _storing(insert: Callable[[Received], None]) -> Callable[[Stream], Awaitable[None]]:
+def storing(insert: Callable[[Received], None]) -> Callable[[Stream], Awaitable[None]]:
     """Return an agent that acknowledges a message once ClickHouse has acknowledged its rows.
 
-    The partitions' inserts run side by side; within a partition they keep the order of messages.
+    The partitions' inserts run side by side; within a partition they keep the order of messages. A message that waits
+    for the one before it holds up no other partition, until ``MAX_WAITING_MESSAGES`` are inserted or wait.
     """
 
     async def store(stream: Stream) -> None:
-        running: dict[int, asyncio.Task[None]] = {}
+        newest: dict[int, asyncio.Task[None]] = {}
+        room = asyncio.Semaphore(MAX_WAITING_MESSAGES)
 
-        async def store_one(event: Event, message: Received) -> None:
+        async def store_one(event: Event, message: Received, before: asyncio.Task[None] | None) -> None:
+            if before is not None:
+                await before
             await _insert_until_taken(insert, message)
             event.ack()
+            room.release()
 
         # The group ends the agent with the first insert that fails for good.
         async with asyncio.TaskGroup() as inserts:
             async for event in stream.noack().events():
+                await room.acquire()
                 message = Received.of(event)
-                if message.partition in running:
-                    await running[message.partition]
-                running[message.partition] = inserts.create_task(store_one(event, message))
+                before = newest.get(message.partition)
+                newest[message.partition] = inserts.create_task(store_one(event, message, before))
 
     return store
 

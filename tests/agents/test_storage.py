@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import struct
+import threading
 from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
 import pytest
 
-from agents.app import Received
+from agents.app import AppThread, FaustApp, Received, add_agent, make_app
 from agents.judge import Judge
 from agents.merge import LEDGER_ROWS
-from agents.storage import StorageStage, stored_batch
+from agents.storage import StorageStage, stored_batch, storing
+from infra.kafka import flush, producer, send
+from infra.settings import Settings
 from infra.store import Store
+from infra.topics import create_topics
 from schemas.analysis import RunRow
 from schemas.anomalies import ANOMALY_SCHEMA, CORRECTION_SCHEMA
 from schemas.baselines import BASELINE_SCHEMA
@@ -20,6 +24,7 @@ from schemas.enums import AnalysisKind, BatchKind, CaptureState, Hop, RunKind, R
 from schemas.errors import WireError
 from schemas.flows import FLOW_SCHEMA, N_FEATURES
 from schemas.packets import first_event_id
+from schemas.topics import FLOWS
 from streams.decode import NO_TIME_NS, decode
 from streams.files import open_capture
 from streams.merge import WindowMerger
@@ -28,6 +33,7 @@ from streams.window_rows import window_rows
 from streams.windows import PartitionWindows
 from streams.wire import AnalysisHeader, BatchHeader, encode_table
 from tests.agents.messages import body
+from tests.api.stack import until
 from tests.streams import builders as b
 from tests.streams.traffic import ACK, SECOND, SYN, packets, row
 
@@ -270,6 +276,45 @@ def blank(field: pa.Field) -> object:
     if pa.types.is_string(field.type):
         return ""
     return [] if pa.types.is_nested(field.type) else 0
+
+
+def test_a_message_that_waits_holds_up_no_other_partition(broker: Settings) -> None:
+    settings = broker.model_copy(update={"topic_prefix": f"storing-{uuid4().hex}-"})
+    create_topics(settings)
+    topic, sink = settings.topic_name(FLOWS), producer(settings)
+    stored: list[tuple[int, bytes]] = []
+    may_end, began = threading.Event(), threading.Event()
+
+    def insert(message: Received) -> None:
+        began.set()
+        if message.body == b"slow":
+            may_end.wait(60)
+        stored.append((message.partition, message.body))
+
+    def make() -> FaustApp:
+        app = make_app(settings, uuid4().hex)
+        add_agent(app, settings, FLOWS, storing(insert), "storing")
+        return app
+
+    def tell(partition: int, *bodies: bytes) -> None:
+        for content in bodies:
+            send(sink, topic, content, partition=partition)
+        flush(sink)
+
+    tell(0, b"slow", b"behind it")
+    thread = AppThread(make, settings)
+    thread.start()
+    try:
+        assert began.wait(60)
+        tell(1, b"of another")
+        until(lambda: len(stored) > 0)
+        assert stored == [(1, b"of another")]
+        may_end.set()
+        until(lambda: len(stored) == 3)
+        assert stored[1:] == [(0, b"slow"), (0, b"behind it")]
+    finally:
+        may_end.set()
+        thread.stop()
 
 
 def test_a_message_that_makes_no_sense_is_an_error_of_the_message(store: Store) -> None:
