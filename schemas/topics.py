@@ -35,7 +35,7 @@ class Topic:
 
 DAY_S = 86_400
 
-PACKETS = Topic("packets", True, DAY_S, False, "Batches of packets (Arrow IPC), partitioned by flow hash.")
+PACKETS = Topic("packets", True, DAY_S, False, "Batches of packets (Arrow IPC), partitioned by their two hosts.")
 WINDOW_PARTIALS = Topic("window-partials", True, DAY_S, False, "Partial windows of one partition, key = capture id.")
 FLOWS = Topic(
     "flows", True, DAY_S, False, "Flow records (Arrow IPC) of the same partition's packets, key = capture id."
