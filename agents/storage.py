@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel
 
-from agents.app import MAX_WAITING_MESSAGES, Event, FaustApp, Received, Stream, add_agent
+from agents.app import Event, FaustApp, Received, Stream, add_agent
 from agents.honeypots import honeypot_inserts
 from agents.merge import LEDGER_ROWS
 from agents.model_storage import ModelStorage
@@ -34,6 +35,9 @@ from streams.wire import AnalysisHeader, BatchHeader, decode_packets, decode_tab
 log = logging.getLogger(__name__)
 
 Told = TypeVar("Told", bound=BaseModel)
+
+PARTITION_MESSAGES = 2
+"""Messages of a partition that are held at once: one is inserted, the other waits for it."""
 
 RETRY_S = 1.0
 """Pause before an insert that ClickHouse did not take is tried again, s."""
@@ -191,25 +195,25 @@ def storing(insert: Callable[[Received], None]) -> Callable[[Stream], Awaitable[
     """Return an agent that acknowledges a message once ClickHouse has acknowledged its rows.
 
     The partitions' inserts run side by side; within a partition they keep the order of messages. A message that waits
-    for the one before it holds up no other partition, until ``MAX_WAITING_MESSAGES`` are inserted or wait.
+    for the one before it holds up no other partition, unless there are more than ``PARTITION_MESSAGES`` of its own.
     """
 
     async def store(stream: Stream) -> None:
         newest: dict[int, asyncio.Task[None]] = {}
-        room = asyncio.Semaphore(MAX_WAITING_MESSAGES)
+        rooms: defaultdict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PARTITION_MESSAGES))
 
         async def store_one(event: Event, message: Received, before: asyncio.Task[None] | None) -> None:
             if before is not None:
                 await before
             await _insert_until_taken(insert, message)
             event.ack()
-            room.release()
+            rooms[message.partition].release()
 
         # The group ends the agent with the first insert that fails for good.
         async with asyncio.TaskGroup() as inserts:
             async for event in stream.noack().events():
-                await room.acquire()
                 message = Received.of(event)
+                await rooms[message.partition].acquire()
                 before = newest.get(message.partition)
                 newest[message.partition] = inserts.create_task(store_one(event, message, before))
 

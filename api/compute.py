@@ -33,6 +33,7 @@ STALL_S = 60.0
 _POLL_S = 0.02
 """Pause between two looks at the store at first, and again once the file is read: soon all of it is stored."""
 _POLL_GROWTH = 1.05
+"""By how much each pause is longer than the one before: an answer comes late by no more than some hundredths."""
 _POLL_MAX_S = 0.25
 _PROGRESS_S = 5.0
 """Pause between two counts of stored rows: several times as dear as the look at the capture's state."""
@@ -193,19 +194,19 @@ class Computations:
     async def _wait_for(self, capture_id: str) -> CaptureNow:
         """Look at the store until the capture is complete, has failed or does not move any more."""
         pause_s = _POLL_S
-        lines: int | None = None
+        is_read, lines = False, -1
         seen: Progress | None = None
         moved_at = counted_at = time.monotonic()
         while True:
             # The whole row is dearer than all else in here. While the file is read its state is enough; from then on
             # it is worth a look when the ledger has more lines than at the look before.
-            capture, before = None, lines
-            if lines is None and await asyncio.to_thread(queries.capture_state, self._store, capture_id) in _ENDED:
-                lines, pause_s = 0, _POLL_S
-            if lines is not None:
-                lines = await asyncio.to_thread(queries.ledger_lines, self._store, capture_id)
-            if lines != before:
-                capture = await asyncio.to_thread(queries.capture, self._store, capture_id)
+            capture = None
+            if not is_read and await asyncio.to_thread(queries.capture_state, self._store, capture_id) in _ENDED:
+                is_read, pause_s = True, _POLL_S
+            if is_read:
+                before, lines = lines, await asyncio.to_thread(queries.ledger_lines, self._store, capture_id)
+                if lines != before:
+                    capture = await asyncio.to_thread(queries.capture, self._store, capture_id)
             if capture is not None and capture.is_stored:
                 return capture
             if capture is not None and capture.state is CaptureState.FAILED:
