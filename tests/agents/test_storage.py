@@ -3,6 +3,7 @@ from __future__ import annotations
 import struct
 import threading
 from pathlib import Path
+from typing import Self
 from uuid import uuid4
 
 import pyarrow as pa
@@ -278,43 +279,63 @@ def blank(field: pa.Field) -> object:
     return [] if pa.types.is_nested(field.type) else 0
 
 
-def test_a_message_that_waits_holds_up_no_other_partition(broker: Settings) -> None:
-    settings = broker.model_copy(update={"topic_prefix": f"storing-{uuid4().hex}-"})
-    create_topics(settings)
-    topic, sink = settings.topic_name(FLOWS), producer(settings)
-    stored: list[tuple[int, bytes]] = []
-    may_end, began = threading.Event(), threading.Event()
+class Storing:
+    """A storage agent over a topic of its own, and what it inserts; ``slow`` messages take until they may end."""
 
-    def insert(message: Received) -> None:
-        began.set()
-        if message.body == b"slow":
-            may_end.wait(60)
-        stored.append((message.partition, message.body))
+    def __init__(self, broker: Settings, partitions: int) -> None:
+        self.stored: list[tuple[int, bytes]] = []
+        self.begun: list[tuple[int, bytes]] = []
+        self.may_end = threading.Event()
+        self._settings = broker.model_copy(update={"topic_prefix": f"storing-{uuid4().hex}-", "partitions": partitions})
+        create_topics(self._settings)
+        self._sink = producer(self._settings)
+        self._thread = AppThread(self._make, self._settings)
 
-    def make() -> FaustApp:
-        app = make_app(settings, uuid4().hex)
-        add_agent(app, settings, FLOWS, storing(insert), "storing")
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.may_end.set()
+        self._thread.stop()
+
+    def tell(self, partition: int, *bodies: bytes) -> None:
+        for content in bodies:
+            send(self._sink, self._settings.topic_name(FLOWS), content, partition=partition)
+        flush(self._sink)
+
+    def _make(self) -> FaustApp:
+        app = make_app(self._settings, uuid4().hex)
+        add_agent(app, self._settings, FLOWS, storing(self._insert), "storing")
         return app
 
-    def tell(partition: int, *bodies: bytes) -> None:
-        for content in bodies:
-            send(sink, topic, content, partition=partition)
-        flush(sink)
+    def _insert(self, message: Received) -> None:
+        self.begun.append((message.partition, message.body))
+        if message.body == b"slow":
+            self.may_end.wait(60)
+        self.stored.append((message.partition, message.body))
 
-    tell(0, b"slow", b"behind it")
-    thread = AppThread(make, settings)
-    thread.start()
-    try:
-        assert began.wait(60)
-        tell(1, b"of another")
-        until(lambda: len(stored) > 0)
-        assert stored == [(1, b"of another")]
-        may_end.set()
-        until(lambda: len(stored) == 3)
-        assert stored[1:] == [(0, b"slow"), (0, b"behind it")]
-    finally:
-        may_end.set()
-        thread.stop()
+
+def test_a_message_that_waits_holds_up_no_other_partition(broker: Settings) -> None:
+    with Storing(broker, 2) as agent:
+        agent.tell(0, b"slow", b"behind it")
+        until(lambda: len(agent.begun) > 0, 60)
+        agent.tell(1, b"of another")
+        until(lambda: len(agent.stored) > 0)
+        assert agent.stored == [(1, b"of another")]
+        agent.may_end.set()
+        until(lambda: len(agent.stored) == 3)
+        assert agent.stored[1:] == [(0, b"slow"), (0, b"behind it")]
+
+
+def test_all_partitions_are_stored_side_by_side(broker: Settings) -> None:
+    # As many as there are threads for inserts on one processor.
+    with Storing(broker, 5) as agent:
+        for partition in range(5):
+            agent.tell(partition, b"slow", b"behind it")
+        until(lambda: len(agent.begun) == 5, 60)
+        assert sorted(agent.begun) == [(partition, b"slow") for partition in range(5)]
+        assert not agent.stored
 
 
 def test_a_message_that_makes_no_sense_is_an_error_of_the_message(store: Store) -> None:
