@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from infra.kafka import REQUEST_TIMEOUT_S, call, client_config
 from infra.settings import Settings
@@ -28,6 +28,17 @@ WATCH_S = 1.0
 
 PATIENCE_S = 10.0
 """Wait after which it is said whom a reader waits for, s."""
+
+
+COORDINATOR_S = 0.05
+"""Pause before a group's coordinator is asked again that does not know yet that it is one, s."""
+
+COORDINATOR_MOVES = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+"""Answers to be asked again: the first group of a broker, or one whose coordinator moves."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +98,26 @@ class GroupOffsets:
         Raises
         ------
         BrokerError
-            Kafka cannot be reached.
+            Kafka cannot be reached, or the group has no coordinator for as long as a request may take.
         """
         known = call(lambda: self._consumer.list_topics(timeout=REQUEST_TIMEOUT_S)).topics
         names = [name for name in map(self._settings.topic_name, topics) if name in known]
         parts = [TopicPartition(name, number) for name in names for number in sorted(known[name].partitions)]
         if not parts:
             return []
-        committed = call(lambda: self._consumer.committed(parts, timeout=REQUEST_TIMEOUT_S))
+        committed = call(lambda: self._committed(parts))
         return [self._row(part.topic, part.partition, part.offset) for part in committed]
+
+    def _committed(self, parts: list[TopicPartition]) -> list[TopicPartition]:
+        """Return partitions with what is committed; librdkafka hands on at once what a moving coordinator answers."""
+        end_s = time.monotonic() + REQUEST_TIMEOUT_S
+        while True:
+            try:
+                return self._consumer.committed(parts, timeout=max(end_s - time.monotonic(), 0.0))
+            except KafkaException as error:
+                if error.args[0].code() not in COORDINATOR_MOVES or time.monotonic() > end_s:
+                    raise
+            time.sleep(COORDINATOR_S)
 
     def _row(self, topic: str, partition: int, committed: int) -> KafkaLag:
         part = TopicPartition(topic, partition)

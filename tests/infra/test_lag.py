@@ -6,14 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from infra import lag as lags
 from infra.broker import Broker
 from infra.kafka import client_config, flush, producer, send
-from infra.lag import BackPressure, KafkaLag, LagWatch, lag
+from infra.lag import BackPressure, GroupOffsets, KafkaLag, LagWatch, lag
 from infra.settings import Settings, load_settings
 from infra.topics import create_topics
 from schemas.topics import DAY_S, Topic
+
+GROUP_TOPIC = "__consumer_offsets"
+"""Where Kafka keeps what groups have committed."""
 
 TOPIC = Topic("lagging", True, DAY_S, False, "A topic of these tests.")
 
@@ -46,6 +50,16 @@ def test_lag_is_what_was_produced_less_what_was_committed(stack: Settings) -> No
 
 def test_a_topic_that_does_not_exist_has_no_lag(stack: Settings) -> None:
     assert lag(stack, "reader", [Topic("absent", True, DAY_S, False, "Not there.")]) == []
+
+
+def test_a_group_whose_coordinator_is_set_up_anew_is_asked_again(stack: Settings) -> None:
+    offsets, admin = GroupOffsets(stack, stack.group_name("moved")), AdminClient(client_config(stack))
+    offsets.lag([TOPIC])
+    admin.delete_topics([GROUP_TOPIC])[GROUP_TOPIC].result()
+    end_s = time.monotonic() + 2
+    while time.monotonic() < end_s:
+        assert {row.committed for row in offsets.lag([TOPIC])} == {None}
+    offsets.close()
 
 
 def test_a_reader_waits_until_the_group_has_caught_up(stack: Settings) -> None:
