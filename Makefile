@@ -31,7 +31,7 @@ test: ## Set up, then run the tests (or TESTS=PATH): units side by side, then wh
 ifdef TESTS
 	$(PYTHON_BIN)/pytest $(TESTS)
 else
-	$(PYTHON_BIN)/pytest --numprocesses 2 --dist loadgroup --ignore tests/integration
+	$(PYTHON_BIN)/pytest --numprocesses 2 --dist loadfile --ignore tests/integration
 	$(PYTHON_BIN)/pytest tests/integration
 endif
 

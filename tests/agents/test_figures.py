@@ -156,7 +156,7 @@ def test_the_hour_does_not_count_before_three_days() -> None:
     assert usual.hour is None
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=120), st.integers(0, 120), st.booleans())
 def test_a_restored_figure_goes_on_as_the_original(numbers: list[float], cut: int, has_hours: bool) -> None:
     thresholds = Thresholds(baseline_min_windows=5, baseline_block_s=200, baseline_accept_s=200)

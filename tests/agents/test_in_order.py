@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.in_order import InOrder, Piece
@@ -51,7 +51,6 @@ def order_of(history: list[list[Message]], seed: int, carry_over: bool = False) 
     return out
 
 
-@settings(deadline=None)
 @given(histories(), st.integers(0, 10**6), st.integers(0, 10**6))
 def test_the_order_does_not_depend_on_how_fast_each_partition_was(
     history: list[list[Message]], seed: int, other: int
@@ -59,7 +58,6 @@ def test_the_order_does_not_depend_on_how_fast_each_partition_was(
     assert order_of(history, seed) == order_of(history, other)
 
 
-@settings(deadline=None)
 @given(histories(), st.integers(0, 10**6))
 def test_everything_comes_out_once_and_each_partition_in_its_own_order(history: list[list[Message]], seed: int) -> None:
     out = order_of(history, seed)
@@ -67,7 +65,6 @@ def test_everything_comes_out_once_and_each_partition_in_its_own_order(history: 
         assert [number for of, _, number in out if of == partition] == list(range(len(messages)))
 
 
-@settings(deadline=None)
 @given(histories(), st.integers(0, 10**6))
 def test_what_waits_can_be_carried_over(history: list[list[Message]], seed: int) -> None:
     assert order_of(history, seed, carry_over=True) == order_of(history, seed)

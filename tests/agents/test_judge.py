@@ -87,7 +87,7 @@ def test_the_example_has_every_kind_of_event() -> None:
     assert WHOLE.baselines.schema == BASELINE_SCHEMA
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, len(ROWS)), max_size=6), st.sets(st.integers(0, 7)))
 def test_neither_the_cuts_nor_a_restart_change_the_result(cuts: list[int], restore_at: set[int]) -> None:
     edges = [0, *sorted(cuts), len(ROWS)]

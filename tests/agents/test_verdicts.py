@@ -45,7 +45,7 @@ def test_a_verdict_names_its_flow_and_the_likeliest_class(model: Model, flows: p
     assert len({row["class_name"] for row in rows}) > 1, "the records are all alike: they show nothing"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 399), max_size=6, unique=True))
 def test_any_split_of_the_flows_gives_the_same_verdicts(model: Model, flows: pa.Table, cuts: list[int]) -> None:
     whole = judge(flows, model, ModelRole.CHAMPION, 0.5).rows

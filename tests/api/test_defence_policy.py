@@ -73,7 +73,7 @@ ROWS = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(SUSPECTS, max_size=30), st.lists(ROWS, max_size=20), st.integers(0, 12))
 def test_the_budget_is_never_exceeded_and_nobody_protected_is_ever_blocked(
     suspects: list[Suspect], rows: list[BlockRow], per_hour: int
@@ -92,7 +92,6 @@ def test_the_budget_is_never_exceeded_and_nobody_protected_is_ever_blocked(
     assert not past.left_alone & set(named)
 
 
-@settings(deadline=None)
 @given(st.lists(SUSPECTS, max_size=30), st.randoms())
 def test_the_order_of_what_was_found_does_not_matter(suspects: list[Suspect], random: object) -> None:
     shuffled = list(suspects)
@@ -103,7 +102,6 @@ def test_the_order_of_what_was_found_does_not_matter(suspects: list[Suspect], ra
     assert first.passed_over == second.passed_over
 
 
-@settings(deadline=None)
 @given(st.lists(SUSPECTS, max_size=30))
 def test_whom_it_blocked_it_does_not_block_again(suspects: list[Suspect]) -> None:
     named = blocked(suspects)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api.analysis_rows import AnomalyRow
@@ -106,7 +106,6 @@ steps = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 60), st.booleans())
 
 
 @given(steps, st.integers(1, 4))
-@settings(deadline=None)
 def test_a_restart_at_any_moment_changes_nothing_that_is_told(
     moves: list[tuple[int, int, bool]], per_hour: int
 ) -> None:
@@ -127,7 +126,6 @@ def test_a_restart_at_any_moment_changes_nothing_that_is_told(
 
 
 @given(steps, st.integers(1, 4))
-@settings(deadline=None)
 def test_never_more_than_the_limit_within_an_hour(moves: list[tuple[int, int, bool]], per_hour: int) -> None:
     one, now_s, sent = policy(notify_per_hour=per_hour), NOON_S, list[float]()
     for at, (_, seconds, _) in enumerate(moves):

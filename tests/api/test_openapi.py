@@ -89,7 +89,7 @@ def key(fuzzed: Running) -> str:
 
 
 @schema.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_any_request_gets_a_documented_answer(case: Any, fuzzed: Running, key: str) -> None:
     # In turns without a key, as this machine may, and with one, as everybody must.
     headers = [{}, bearer(key)][next(turns) % 2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api import packet_records
@@ -43,7 +43,6 @@ def frames(numbers: list[int]) -> pa.Array:
 
 
 @pytest.mark.parametrize("beyond", [0, 2**40])
-@settings(deadline=None)
 @given(packets=packets, records=records)
 def test_each_packet_is_counted_by_the_record_that_is_found_one_at_a_time(
     beyond: int,
@@ -112,7 +111,6 @@ def test_pairs_of_large_numbers_stay_apart() -> None:
 probabilities = st.sampled_from((0.0, 0.25, 0.5, 0.75, 1.0))
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(probabilities, st.sampled_from(("BENIGN", "DDoS")), st.sampled_from((0.0, 40.0, 60.0, 85.0))),

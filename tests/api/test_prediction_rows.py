@@ -31,7 +31,7 @@ def refused(read: Callable[[bytes], object], sent: object) -> Refusal:
     return caught.value
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(FINITE)
 def test_any_78_numbers_are_a_row(features: list[float]) -> None:
     row = read_one(json.dumps({"features": features}).encode())
@@ -40,7 +40,7 @@ def test_any_78_numbers_are_a_row(features: list[float]) -> None:
     assert np.array_equal(row[0], np.array([float(value) for value in features]).astype(np.float32))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(FINITE, max_size=3), st.booleans())
 def test_rows_keep_their_order_and_ids(rows: list[list[float]], has_ids: bool) -> None:
     items = [{"features": row, **({"id": f"sample_{place}"} if has_ids else {})} for place, row in enumerate(rows)]

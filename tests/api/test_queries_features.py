@@ -127,7 +127,7 @@ def expected_of(event: Known, known: list[Known]) -> Row:
     }
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(made=steps, seed=st.integers(0, 2**16))
 def test_one_event_and_many_look_back_on_what_plain_python_says(
     session_store: Store, made: list[Step], seed: int

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.firewall import DryRun, whole_seconds
@@ -23,7 +23,6 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(STEPS)
 def test_a_dry_run_remembers_and_forgets_as_a_firewall_does(steps: list[tuple[str, object, float]]) -> None:
     now_s = 0.0
@@ -49,13 +48,11 @@ def test_a_dry_run_remembers_and_forgets_as_a_firewall_does(steps: list[tuple[st
     assert firewall.blocked() == {}
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1e6))
 def test_a_time_out_is_never_cut_short(timeout_s: float) -> None:
     assert max(1, timeout_s) <= whole_seconds(timeout_s) <= max(1, timeout_s + 1)
 
 
-@settings(deadline=None)
 @given(st.ip_addresses())
 def test_every_form_of_an_address_is_read_as_the_same(address: object) -> None:
     text = str(address)

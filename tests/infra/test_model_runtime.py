@@ -85,7 +85,7 @@ FLOWS = arrays(
 
 
 @given(rows=FLOWS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_flow_gets_the_probabilities_and_reasons_of_pytorch(shipped: tuple[Bundle, Model], rows: Rows) -> None:
     assert_same_as_pytorch(*shipped, rows)
 

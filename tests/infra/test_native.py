@@ -29,7 +29,7 @@ def any_packets(draw: st.DrawFn) -> Packets:
     return columns
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(any_packets())
 def test_every_value_comes_back_from_the_store(store: Store, packets: Packets) -> None:
     (batch,) = split(packets, 1)
@@ -63,7 +63,7 @@ def test_texts_are_written_as_keys_and_indexes() -> None:
 texts = st.lists(st.text(max_size=200) | st.just("1:LQU9qZlK+B5F3KDmev6m5PMibrg="), min_size=1, max_size=50)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(texts, st.integers(0, 40))
 def test_strings_and_vectors_come_back_from_the_store(store: Store, values: list[str], start: int) -> None:
     count = len(values)

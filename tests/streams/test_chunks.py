@@ -140,6 +140,7 @@ def test_the_clock_is_the_newest_packet_s_or_the_silence_s(monkeypatch: pytest.M
 
 def test_packets_of_a_port_wait_for_one_another_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = [seen([SECOND_NS + number]) for number in range(5)]
+    monkeypatch.setattr(cutting, "LIVE_FLUSH_S", 60.0)
     assert [len(chunk.packets.ts_ns) for chunk in live(blocks)] == [5]
     monkeypatch.setattr(cutting, "LIVE_FLUSH_S", 0.0)
     assert [len(chunk.packets.ts_ns) for chunk in live(blocks)] == [1] * 5

@@ -40,7 +40,7 @@ octets = st.integers(0, 255)
 flows = st.tuples(addresses, addresses, ports, ports, protocols, octets, octets, st.sampled_from([0, 1, 65_535]))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(flows)
 def test_any_flow_has_the_id_of_the_reference(flow: tuple[bytes, bytes, int, int, int, int, int, int]) -> None:
     assert ours(*flow) == theirs(*flow)

@@ -72,7 +72,7 @@ trackers = st.sampled_from(
 cuts = st.lists(st.integers(0, 144), max_size=12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 1 << 30), limits=trackers, at=cuts)
 def test_batches_leave_no_trace(seed: int, limits: tuple[int, int], at: list[int]) -> None:
     packets = mixed_packets(seed)
@@ -81,7 +81,7 @@ def test_batches_leave_no_trace(seed: int, limits: tuple[int, int], at: list[int
     assert_same_apart_from_slots(tracked_in_pieces(ConversationTracker(*limits), packets, at), whole)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 1 << 30), limits=trackers, at=cuts)
 def test_snapshots_leave_no_trace(seed: int, limits: tuple[int, int], at: list[int]) -> None:
     packets = mixed_packets(seed)

@@ -341,7 +341,7 @@ damaged_frame = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     frames=st.lists(damaged_frame, min_size=1, max_size=8),
     link_type=st.sampled_from(LINK_TYPES),
@@ -365,7 +365,6 @@ def test_whatever_the_bytes_each_frame_is_one_row_made_of_its_own_bytes(
     assert (found[0].payload_bytes <= found[0].length_bytes).all()
 
 
-@settings(deadline=None)
 @given(frames=st.lists(st.sampled_from(SAMPLES), min_size=2, max_size=20), data=st.data())
 def test_rows_do_not_depend_on_how_frames_are_put_into_blocks(frames: list[bytes], data: st.DataObject) -> None:
     times = data.draw(st.lists(st.integers(0, 50), min_size=len(frames), max_size=len(frames)))

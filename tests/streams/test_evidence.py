@@ -17,7 +17,7 @@ from .test_windows import whole, windows_of
 from .traffic import ACK, ARP, FIN, RST, SECOND, SYN, Row, captures, packets, row
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(captures())
 def test_evidence_is_what_a_plain_computation_finds(capture: Packets) -> None:
     plain = plain_conversations(capture)

@@ -126,7 +126,7 @@ ends_strategy = st.builds(
 
 
 @given(st.lists(ends_strategy, max_size=3), st.integers(1, 9), st.integers(1, 10))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 def test_the_size_of_blocks_makes_no_difference(capture: Path, ends: list[Ends], frames: int, most: int) -> None:
     selection = wanted(*ends, max_packets=most)
     (whole, one), (parts, other) = run(capture, selection), run(capture, selection, frames)

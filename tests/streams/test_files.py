@@ -91,7 +91,7 @@ def test_lengths_of_an_old_pcap_version_are_swapped_back(write: Callable[[bytes]
     assert (blocks[0].captured_bytes.tolist(), blocks[0].length_bytes.tolist()) == ([4], [1500])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(max_frames=st.integers(1, 400), packer=st.sampled_from(["", *PACKERS]))
 def test_blocks_tile_the_file_whatever_their_size(tmp_path: Path, max_frames: int, packer: str) -> None:
     content = b.pcap_file(FRAMES)
@@ -134,7 +134,7 @@ def test_frames_that_cross_the_end_of_the_buffer_are_whole(
     assert not is_truncated
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(cut=st.integers(25, len(b.pcap_file(FRAMES))), packer=st.sampled_from(["", "gzip"]))
 def test_everything_before_a_cut_is_read(tmp_path: Path, cut: int, packer: str) -> None:
     whole = b.pcap_file(FRAMES)
@@ -241,7 +241,7 @@ def test_reading_stops_at_a_corrupt_pcapng_block(write: Callable[[bytes], Path],
     assert reason in told
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(
     data=st.data(),
     content=st.sampled_from(

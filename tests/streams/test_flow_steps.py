@@ -64,7 +64,7 @@ def taken(capture: Packets, ends: list[int], partitions: int, restart: int = -1,
     return out
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(captures(), st.data())
 def test_cuts_partitions_and_restarts_leave_no_trace(capture: Packets, data: st.DataObject) -> None:
     capture = in_order(capture)
@@ -76,7 +76,7 @@ def test_cuts_partitions_and_restarts_leave_no_trace(capture: Packets, data: st.
     assert sorted(row for part in parts for row in part) == sorted(whole)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(captures(), st.integers(1, 40 * SECOND_NS), st.integers(1, 3))
 def test_silence_before_the_end_leaves_no_trace(capture: Packets, silence_ns: int, partitions: int) -> None:
     """A port says how late it is when it is stopped, a file of the same packets does not."""

@@ -96,7 +96,7 @@ def lists(record: Record) -> Record:
     return record | {"features": [str(np.float32(value)) for value in record["features"]]}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(traffic(), modes, st.data())
 def test_flows_do_not_depend_on_batches_or_partitions(capture: Packets, mode: FlowMode, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(capture.ts_ns)), max_size=8)))
@@ -106,7 +106,7 @@ def test_flows_do_not_depend_on_batches_or_partitions(capture: Packets, mode: Fl
     assert [lists(record) for record in pieces] == [lists(record) for record in metered(capture, rules)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(traffic(), modes, st.integers(1, 4), st.data())
 def test_snapshots_and_a_full_table_do_not_depend_on_batches(
     capture: Packets, mode: FlowMode, capacity: int, data: st.DataObject
@@ -117,7 +117,7 @@ def test_snapshots_and_a_full_table_do_not_depend_on_batches(
     assert [lists(record) for record in pieces] == [lists(record) for record in metered(capture, rules)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(traffic(), modes)
 def test_flows_and_features_are_what_a_plain_computation_finds(capture: Packets, mode: FlowMode) -> None:
     rules = FlowRules(mode=mode)

@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import streams.pair_priors
@@ -102,7 +102,6 @@ def waited_s(feed: list[Message], said: list[npt.NDArray[np.float64]], pause_s: 
     return waited
 
 
-@settings(deadline=None)
 @given(messages)
 def test_it_is_what_the_definition_says_flow_by_flow(feed: list[Message]) -> None:
     for got, wanted in zip(fed(PairPriors(), feed), expected(feed), strict=True):
@@ -110,7 +109,6 @@ def test_it_is_what_the_definition_says_flow_by_flow(feed: list[Message]) -> Non
         np.testing.assert_allclose(got.sum(axis=1), 1, atol=1e-5)
 
 
-@settings(deadline=None)
 @given(messages)
 def test_the_order_in_a_message_does_not_matter(feed: list[Message]) -> None:
     turned = [(pause_s, flows[::-1]) for pause_s, flows in feed]
@@ -118,7 +116,6 @@ def test_the_order_in_a_message_does_not_matter(feed: list[Message]) -> None:
         np.testing.assert_allclose(got, other[::-1], atol=1e-5)
 
 
-@settings(deadline=None)
 @given(messages, messages)
 def test_it_goes_on_where_a_snapshot_was_taken(before: list[Message], after: list[Message]) -> None:
     priors = PairPriors()

@@ -38,7 +38,7 @@ def read_back(path: Path) -> list[Frame]:
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.binary(max_size=70), st.integers(0, 2**32 - 1), st.integers(0, 2**62)), max_size=20))
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, frames: list[Frame]) -> None:
     assert read_back(written(tmp_path_factory.mktemp("pcapng"), frames)) == frames

@@ -73,7 +73,7 @@ frames = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.lists(frames, max_size=8), min_size=1, max_size=4), st.integers(0, 3), st.integers(90, 95))
 @example([[Seen(bytes(range(14)), 14, 1, 2, (0, 0xE02A))]], 0, 14)
 def test_every_frame_of_the_blocks_comes_out_as_it_was_on_the_wire(
@@ -96,7 +96,7 @@ def test_no_more_frames_come_out_than_there_is_room_for(room: int) -> None:
     assert len(walked(ring, 0, 1, room=room)) == room
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(min_size=200, max_size=200))
 def test_a_block_of_nonsense_is_not_read_beyond_its_end(nonsense: bytes) -> None:
     # Another block follows, whose frames must not come out twice.

@@ -33,7 +33,7 @@ def test_quantising_is_idempotent_and_keeps_its_error(values: list[int]) -> None
     assert (error <= RELATIVE_ERROR * exact.astype(np.float64) + 1).all()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 4 * MAX_EXACT), max_size=4))
 def test_sketching_does_not_depend_on_the_order_of_merging(seed: int, cuts: list[int]) -> None:
     values = np.random.default_rng(seed).integers(1_000, 10**12, 2 * MAX_EXACT)

@@ -26,7 +26,7 @@ def many_flows(flows: int) -> Packets:
     return packets([row(src=number % 251, src_port=1024 + number) for number in range(flows)])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(captures(), st.sampled_from([0.5, 0.25, 1 / 16]))
 def test_a_flow_is_kept_whole_or_not_at_all(capture: Packets, rate: float) -> None:
     frames = set(kept_flows(capture, rate).frame.tolist())
@@ -37,14 +37,14 @@ def test_a_flow_is_kept_whole_or_not_at_all(capture: Packets, rate: float) -> No
     assert all(len(fate) == 1 for fate in fates.values())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(captures())
 def test_what_a_rate_keeps_every_higher_one_keeps(capture: Packets) -> None:
     kept = [set(kept_flows(capture, rate).frame.tolist()) for rate in (0.0, 0.1, 0.5, 1.0)]
     assert kept[0] <= kept[1] <= kept[2] <= kept[3] == set(capture.frame.tolist())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(captures(), st.floats(0, 1))
 def test_kept_packets_stay_in_order_and_as_they_are(capture: Packets, rate: float) -> None:
     kept = kept_flows(capture, rate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.packets import PACKET_SCHEMA
@@ -43,7 +43,6 @@ def whole_batch(packets: Packets) -> pa.RecordBatch:
     return batch
 
 
-@settings(deadline=None)
 @given(frames=st.lists(packet, min_size=1, max_size=200), partitions=st.integers(1, MAX_PARTITIONS))
 def test_every_packet_is_in_exactly_one_partition_and_in_order(frames: list[bytes], partitions: int) -> None:
     packets = packets_of(frames)
@@ -58,7 +57,6 @@ def test_every_packet_is_in_exactly_one_partition_and_in_order(frames: list[byte
     assert together.equals(pa.Table.from_batches([whole_batch(packets)]))
 
 
-@settings(deadline=None)
 @given(frames=st.lists(packet, min_size=1, max_size=100), partitions=st.integers(2, 16))
 def test_a_packet_goes_where_the_batch_says_and_not_its_neighbours(frames: list[bytes], partitions: int) -> None:
     together = partition_of(packets_of(frames), partitions)
@@ -66,7 +64,6 @@ def test_a_packet_goes_where_the_batch_says_and_not_its_neighbours(frames: list[
     assert together.tolist() == alone
 
 
-@settings(deadline=None)
 @given(
     hosts=st.lists(st.sampled_from(HOSTS), min_size=2, max_size=2),
     ports=st.lists(st.integers(1, 65535), min_size=4, max_size=4),

@@ -36,7 +36,7 @@ def in_order(rows: Int64s) -> list[list[int]]:
     return sorted(rows.tolist())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(captures(max_packets=20), st.data())
 def test_conversations_merge_in_any_order_and_grouping(capture: Packets, data: st.DataObject) -> None:
     tables = pieces_of(capture)
@@ -48,7 +48,7 @@ def test_conversations_merge_in_any_order_and_grouping(capture: Packets, data: s
     assert len({row[Word.UID] for row in whole}) == len(whole)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(captures(max_packets=20))
 def test_rows_come_back_from_their_planes(capture: Packets) -> None:
     rows = merge_conversations(pieces_of(capture))

@@ -68,7 +68,7 @@ def whole(capture: Packets) -> list[dict[str, Any]]:
     return windows_of(capture, [], 1, [0])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(captures(), st.data())
 def test_windows_do_not_depend_on_batches_partitions_or_merge_order(capture: Packets, data: st.DataObject) -> None:
     n_packets = len(capture.ts_ns)
@@ -78,7 +78,7 @@ def test_windows_do_not_depend_on_batches_partitions_or_merge_order(capture: Pac
     assert windows_of(capture, cuts, partitions, order) == whole(capture)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(captures(), st.data())
 def test_snapshots_leave_no_trace(capture: Packets, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(capture.ts_ns)), max_size=5)))
@@ -95,7 +95,7 @@ def test_the_lowest_share_kept_of_its_batches_is_that_of_a_window() -> None:
     assert [found["sampling_rate"] for found in rows] == [0.25, 1.0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(captures())
 def test_windows_hold_what_a_plain_computation_finds(capture: Packets) -> None:
     origin = int(capture.ts_ns[0])

@@ -72,7 +72,7 @@ def test_a_newer_schema_is_refused(header: BatchHeader) -> None:
         BatchHeader.from_kafka(sent)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(captures())
 def test_packets_come_back_as_they_were_sent(capture: Packets) -> None:
     (batch,) = split(capture, 1)

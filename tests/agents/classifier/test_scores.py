@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_score
 
@@ -10,7 +10,6 @@ from agents.classifier.scores import confusion, macro_f1, scores
 from schemas.classes import BENIGN, N_CLASSES
 
 
-@settings(deadline=None)  # on a busy machine scikit-learn takes what it takes
 @given(st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), min_size=1, max_size=60))
 def test_scores_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     labels, verdicts = (np.array(values, np.int64) for values in zip(*pairs, strict=True))

@@ -46,7 +46,7 @@ def test_who_reaches_most_of_what_it_tries_does_not_scan() -> None:
     assert found([vertical(range(40), contacted=60)]) != []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 6))
 def test_a_scan_is_found_however_it_falls_into_the_windows_of_a_minute(parts: int) -> None:
     rows = [vertical(range(number * 60 // parts, (number + 1) * 60 // parts), number) for number in range(parts)]
