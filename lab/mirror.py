@@ -15,6 +15,8 @@ from lab.processes import Server
 
 _DRAIN_S = 1.5
 """The kernel hands packets to tcpdump at least once a second; what it still holds at the end is lost."""
+_SUMMARY_S = 20.0
+"""tcpdump may take this long to say what it has seen: without that nobody knows whether packets were dropped."""
 _CHATTER_PACKETS = 50
 """At most this much IPv6 multicast chatter of the quiet last second may be among what is lost."""
 
@@ -45,7 +47,7 @@ def recording(net: Network, path: Path, snap_bytes: int = 0) -> Iterator[None]:
         yield
         time.sleep(_DRAIN_S)
     finally:
-        server.end(signal.SIGINT)
+        server.end(signal.SIGINT, _SUMMARY_S)
     _check(server)
 
 

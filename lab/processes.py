@@ -42,15 +42,15 @@ class Server:
         """Return the last lines it wrote, for error messages."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def end(self, first_signal: int = signal.SIGTERM) -> None:
-        """Ask the process group to end, and make it end after a grace period."""
+    def end(self, first_signal: int = signal.SIGTERM, grace_s: float = _GRACE_S) -> None:
+        """Ask the process group to end, and make it end after a grace period, s."""
         for number in (first_signal, signal.SIGKILL):
             if not self.is_running():
                 # Its id may be somebody else's by now.
                 return
             _signal_group(self.process.pid, number)
             try:
-                self.process.wait(_GRACE_S)
+                self.process.wait(grace_s)
             except subprocess.TimeoutExpired:
                 continue
 

@@ -42,7 +42,8 @@ def test_a_benign_scenario_records_what_its_labels_say(tmp_path: Path) -> None:
     rows = read_labels(recording.labels)
     assert {row.class_name for row in rows} == {"BENIGN"}
     questions = [p for p in read_packets(recording.capture) if p.dst_port == 53 and p.protocol == 17]
-    assert len(questions) == 27
+    # One that is not answered within two seconds is asked again.
+    assert 27 <= len(questions) < 30
     assert namespaces_of(os.getpid()) == []
 
 
