@@ -212,7 +212,8 @@ class Computations:
             if capture is not None and capture.state is CaptureState.FAILED:
                 raise failure(400, f"The capture could not be read: {capture.error}")
             now = time.monotonic()
-            if now - counted_at >= min(_PROGRESS_S, self._stall_s / 2):
+            # Counted once more before it is given up: it may have moved since the last count.
+            if now - counted_at >= min(_PROGRESS_S, self._stall_s / 2) or now - moved_at >= self._stall_s:
                 counted_at = now
                 figures = await asyncio.to_thread(queries.progress, self._store, capture_id)
                 seen, moved_at = figures, moved_at if figures == seen else now

@@ -20,6 +20,9 @@ Answer = dict[str, Any]
 
 _TIMEOUT_S = 120.0
 
+_KEEP_ALIVE_S = 2.0
+"""How long a connection is kept for the next question: the service closes one after 5 s, maybe just as it is asked."""
+
 _HEALTH = httpx.Timeout(10.0, connect=2.0)
 """Who does not listen is not there; who listens and is slow to say how it is may only be busy."""
 
@@ -86,6 +89,7 @@ class RemoteStack:
         self._client = httpx.Client(
             base_url=self.url,
             timeout=_TIMEOUT_S,
+            limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_S),
             headers=key_headers(key or settings.api_key.get_secret_value()),
             verify=trusted_by(settings),
         )
