@@ -74,7 +74,7 @@ function CaptureChoice() {
 }
 
 function RangeChoice() {
-  const { current } = useCaptures();
+  const { current, isLoaded } = useCaptures();
   const scope = useScope();
   const setParams = useSetParams();
   const [isOpen, setOpen] = useState(false);
@@ -96,7 +96,7 @@ function RangeChoice() {
       <Dialog title="Time range" isOpen={isOpen} onClose={() => setOpen(false)}>
         <div class="presets">
           {PRESETS.map(({ name, seconds }) => (
-            <button key={name} type="button" class="button" onClick={() => choose(seconds === null ? null : (end - seconds) * 1000, null)}>
+            <button key={name} type="button" class="button" disabled={!isLoaded} onClick={() => choose(seconds === null ? null : (end - seconds) * 1000, null)}>
               {name}
             </button>
           ))}

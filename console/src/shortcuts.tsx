@@ -11,16 +11,17 @@ const WAIT_MS = 1200;
 export function Shortcuts({ isOpen, onOpen }: { isOpen: boolean; onOpen: (isOpen: boolean) => void }) {
   const [, navigate] = useLocation();
   const search = useSearch();
-  const begun = useRef(0);
+  const begun = useRef(-Infinity);
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
       if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, textarea, select, dialog")) return;
-      const isSecond = Date.now() - begun.current < WAIT_MS;
-      begun.current = 0;
+      // When it was pressed, not when a busy page got round to it.
+      const isSecond = event.timeStamp - begun.current < WAIT_MS;
+      begun.current = -Infinity;
       const view = isSecond ? VIEWS.find(({ shortcut }) => shortcut === event.key) : undefined;
       if (view) navigate(viewAddress(view.path, search));
-      else if (event.key === "g") begun.current = Date.now();
+      else if (event.key === "g") begun.current = event.timeStamp;
       else if (event.key === "?") onOpen(true);
       else if (event.key === "t") toggleTheme();
       else if (event.key === "/") {

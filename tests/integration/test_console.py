@@ -18,6 +18,10 @@ from tests.integration.stack import Stack
 THEMES: tuple[Theme, ...] = ("light", "dark")
 SMALL: ViewportSize = {"width": PHONE[0], "height": PHONE[1]}
 LARGE: ViewportSize = {"width": DESKTOP[0], "height": DESKTOP[1]}
+MOST_ANOMALIES = 12
+"""What the list of the view "Now" has at most."""
+SHOWN_MS = 30_000
+"""What a class counts is asked for again only now and then."""
 VIEWS = ("/", "/windows?window=9", "/captures", "/captures/{capture}", "/pipeline")
 
 
@@ -173,6 +177,10 @@ def test_what_comes_in_shows_by_itself_and_what_is_kept_is_bounded(
             newest = stack.compute(sample, force=True)["capture_id"]
             expect(page.locator(f"main a[href*='{newest}']").first).to_be_visible()
             expect(page.get_by_text("04:52:42")).to_be_visible()
+            found = stack.remote.get("/api/anomalies/", capture=newest, limit=1)["total"]
+            expect(page.locator(".feed li")).to_have_count(min(MOST_ANOMALIES, found), timeout=SHOWN_MS)
+            flows = stack.remote.get("/api/classifications/summary", capture=newest)["flows"]
+            expect(page.get_by_text(f"Of {flows:,} flows judged")).to_be_visible(timeout=SHOWN_MS)
             visit.settled()
             counts.append(page.evaluate("() => document.querySelectorAll('*').length"))
             points = page.locator(".chart [role=img]").first.get_attribute("data-points")
