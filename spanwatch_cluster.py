@@ -16,17 +16,19 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from agents.worker import READS
 from api.compute import new_capture_id
 from api.queries_digests import Digest, digests
 from api.remote import Answer
 from infra.command_help import examples
 from infra.groups import Group, Replicas
+from infra.lag import lag
 from infra.logging import set_up_logging
 from infra.processes import spawn, stop_process
 from infra.settings import environment_of, load_settings
 from infra.store import Store
 from schemas.errors import BrokerError, SpanwatchError
-from schemas.topics import TOPICS
+from schemas.topics import STORAGE_GROUP, TOPICS
 from spanwatch_local_cluster import LocalCluster, wait_until
 
 out = Console(highlight=False, soft_wrap=True)
@@ -34,8 +36,8 @@ out = Console(highlight=False, soft_wrap=True)
 BACK_S = 180.0
 """How long partitions may be without a worker or a leader, on a busy machine."""
 
-STORED_S = 120.0
-"""How long the rows of a file may take once it is read."""
+STORED_S = 240.0
+"""How long the rows of a file may take once it is read; a worker that has lost its place comes back within 90 s."""
 
 KILL_WORKER_AT, KILL_BROKER_AT = 0.25, 0.5
 """Shares of the file's packets after which a worker and a broker are killed."""
@@ -112,10 +114,19 @@ class Proof:
         return _Read(capture_id, spawn(command, output=output, environment=environment_of(settings)))
 
     def _store(self, capture_id: str) -> None:
-        """Wait until all rows of a capture are in the store."""
+        """Wait until all rows of a capture are in the store, baselines included: without them it counts as stored."""
         for now in self._cluster.remote.until_stored(capture_id, STORED_S):
             if now is not None and now["state"] == "failed":
                 raise SpanwatchError(f"The capture failed: {now['error']}")
+        wait_until(self._is_all_taken, STORED_S, "all that was learnt is stored")
+
+    def _is_all_taken(self) -> bool:
+        settings = self._cluster.settings
+        try:
+            rows = lag(settings, settings.group_name(STORAGE_GROUP), READS[STORAGE_GROUP])
+        except BrokerError:
+            return False
+        return not any(row.messages for row in rows)
 
     def _wait_for(self, read: _Read, packets: float) -> None:
         """Return once so many packets have been read."""

@@ -15,7 +15,7 @@ from infra.store import Store
 from infra.supervisor import Process, Supervisor
 from infra.topics import create_topics
 
-STOP_S = 3.0
+STOP_S = 2.5
 """How long worker and broker may take to stop together; the whole stack stops within 5 s."""
 
 

@@ -17,11 +17,15 @@ from typing import Any
 import httpx
 import psutil
 
+from agents.worker import READS
 from api.remote import RemoteStack
 from infra.broker import bootstrap_servers
+from infra.groups import ClusterView
 from infra.kafka import wait_until_reachable
+from infra.lag import lag
 from infra.settings import Settings, load_settings
 from schemas.errors import BrokerError
+from schemas.topics import STORAGE_GROUP, WORKER_GROUP
 from tests.ports import free_ports
 
 START_S = 90.0
@@ -103,6 +107,19 @@ class Stack:
         """Whether its main process runs."""
         return self._process is not None and self._process.poll() is None
 
+    def wait_for_worker(self) -> None:
+        """Wait until a worker has the partitions; the API answers before."""
+        view = ClusterView(self.settings)
+
+        def is_there() -> bool:
+            try:
+                group = view.group(WORKER_GROUP)
+            except BrokerError:
+                return False
+            return group.is_stable and any(group.members.values())
+
+        until(is_there, START_S, self.said)
+
     def stop(self) -> float:
         """Stop it as Ctrl-C does; return how long that took, s."""
         return self._end(signal.SIGINT)
@@ -161,6 +178,15 @@ class Stack:
             pass
         assert now is not None
         return now
+
+    def wait_until_all_is_taken(self) -> None:
+        """Wait until the storage agents have read their topics to the end, baselines included.
+
+        A capture counts as stored without what was learnt from it.
+        """
+        group = self.settings.group_name(STORAGE_GROUP)
+        taken = READS[STORAGE_GROUP]
+        until(lambda: not any(row.messages for row in lag(self.settings, group, taken)), 120, self.said)
 
     def digests(self, *capture_ids: str) -> dict[str, Any]:
         """Return what the stopped stack's store holds of captures; see ``digests``."""

@@ -185,6 +185,8 @@ def live(tmp_path_factory: pytest.TempPathFactory, veth: Veth) -> Iterator[Stack
     folder = tmp_path_factory.mktemp("live")
     stack = start_as_documented(folder, folder, "--mode", "live", "--interface", veth.near)
     try:
+        # A stop waits a while for the last windows to be stored, but not until a worker has started.
+        stack.wait_for_worker()
         yield stack
     finally:
         stack.close()

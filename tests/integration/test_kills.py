@@ -108,6 +108,7 @@ def test_every_kill_leaves_the_rows_of_an_uninterrupted_run(own_stack: Stack, ca
     short = capture.with_name("short.pcap")
     short.write_bytes(capture.read_bytes()[:-60])
     runs["control: one packet less"] = stack.compute(short)["capture_id"]
+    stack.wait_until_all_is_taken()
     stack.stop()
     found = stack.digests(*runs.values())
     by_run: dict[str, Any] = {name: found[capture_id] for name, capture_id in runs.items()}
@@ -186,6 +187,7 @@ def test_kills_at_random_moments_leave_windows_baselines_and_anomalies_as_they_w
                 kill_store_owner(stack)
         assert reader.wait(300) == 0
         assert stack.stored(capture_id)["is_complete"]
+        stack.wait_until_all_is_taken()
     finally:
         stack.close()
     found = stack.digests(undisturbed, capture_id)
@@ -213,6 +215,7 @@ def test_partitions_that_move_between_two_workers_leave_the_same_rows(tmp_path: 
         assert second.wait(30) == 0
         assert reader.wait(200) == 0
         assert stack.stored(capture_id)["is_complete"]
+        stack.wait_until_all_is_taken()
     finally:
         if second is not None and second.poll() is None:
             second.kill()

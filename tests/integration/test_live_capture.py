@@ -37,6 +37,8 @@ def live(tmp_path: Path, veth: Veth) -> Iterator[Stack]:
     """A stack that captures from the near end, as ``spanwatch up --interface`` does."""
     stack = Stack(tmp_path)
     stack.environment["SPANWATCH_WINDOW_S"] = str(WINDOW_S)
+    # All captures of a port share their baselines; how much silence those have seen depends on how long a start takes.
+    stack.environment["SPANWATCH_BASELINE_MIN_WINDOWS"] = "1000"
     try:
         stack.start("--interface", veth.near)
         yield stack

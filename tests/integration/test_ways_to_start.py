@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.broker import bootstrap_servers
 from tests.integration.stack import Stack, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -55,7 +56,7 @@ def test_a_kafka_of_ones_own_is_used(tmp_path: Path, sample: Path) -> None:
     try:
         until(lambda: kafka.bootstrap() is not None, 60, lambda: "the broker did not start")
         stack = Stack(tmp_path / "stack", sample.parent)
-        stack.environment["SPANWATCH_KAFKA"] = str(kafka.bootstrap())
+        stack.environment["SPANWATCH_KAFKA"] = bootstrap_servers(kafka.settings)
         stack.start()
         try:
             assert stack.compute(sample)["success"] is True
