@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from api.commands_completion import SHELLS
 from spanwatch import COMMANDS, main
+from tests.ports import free_ports
 
 ROOT = Path(__file__).parents[1]
 
@@ -85,9 +86,7 @@ def test_a_clickhouse_that_does_not_answer_is_told_of_before_anything_is_loaded(
 ) -> None:
     program = "import atexit, sys; from spanwatch import main; atexit.register(lambda: print(*sys.modules)); main()"
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        if not is_silent:
-            taken.close()
+        port = taken.getsockname()[1] if is_silent else free_ports(1)[0]
         settings = {"SPANWATCH_CLICKHOUSE": f"http://127.0.0.1:{port}/db", "SPANWATCH_STATE": str(tmp_path)}
         done = subprocess.run(
             [sys.executable, "-c", program, command],

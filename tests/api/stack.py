@@ -269,8 +269,8 @@ def _served(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> I
         thread.join()
 
 
-def until(is_reached: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Wait for a condition."""
+def until(is_reached: Callable[[], bool], timeout_s: float = 120.0) -> None:
+    """Wait for a condition; deletions are done at low priority, and a machine may be busy."""
     end_s = time.monotonic() + timeout_s
     while not is_reached():
         if time.monotonic() > end_s:

@@ -77,7 +77,7 @@ def test_a_cancellation_waits_until_it_is_gone_with_its_children(tmp_path: Path)
         assert not children(tmp_path.name)
         return time.monotonic() - began_s
 
-    assert asyncio.run(cancelled()) < 5
+    assert asyncio.run(cancelled()) < 30
     assert has_ended(int((tmp_path / "pid").read_text()))
 
 

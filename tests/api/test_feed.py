@@ -182,10 +182,9 @@ def test_the_store_is_looked_at_only_while_somebody_listens(store: Store) -> Non
         seen = [feed.is_polling]
         for _ in range(2):
             one, two = await feed.subscribe(Filter()), await feed.subscribe(Filter())
-            first, second = (asyncio.create_task(until_quiet(each)) for each in (one, two))
-            await first
+            await until_quiet(one)
             seen.append(feed.is_polling)
-            await second
+            await until_quiet(two)
             while feed.is_polling:
                 await asyncio.sleep(0.01)
             assert feed.subscribers == 0

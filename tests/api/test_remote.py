@@ -16,6 +16,7 @@ from infra.store import Store
 from schemas.errors import SettingsError, SpanwatchError
 from tests.api.keys import make_key
 from tests.api.stack import running, settings_in
+from tests.ports import free_ports
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_a_stack_that_is_slow_to_answer_is_up(tmp_path: Path) -> None:
             self.send_response(200)
             self.end_headers()
 
-    with HTTPServer(("127.0.0.1", 0), Slow) as server:
+    with HTTPServer(("127.0.0.1", free_ports(1)[0]), Slow) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with RemoteStack(settings_in(tmp_path, ports=str(server.server_port))) as remote:
             assert remote.is_up()

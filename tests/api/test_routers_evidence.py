@@ -181,7 +181,7 @@ def test_a_service_that_stops_does_not_wait_for_packets_to_be_taken_out(
         with running(settings_in(tmp_path), store) as stack:
             asker.enter_context(asking(stack, f"/api/anomalies/{SCAN_ID}/pcap", "streams.extract"))
             began_s = time.monotonic()
-        assert time.monotonic() - began_s < SHUTDOWN_S + 5
+        assert time.monotonic() - began_s < SHUTDOWN_S + 20
         assert not children("streams.extract")
 
 

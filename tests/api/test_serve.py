@@ -11,6 +11,7 @@ import pytest
 from api.serve import listen, with_ports_of
 from schemas.errors import PortTakenError, SettingsError
 from tests.api.stack import settings_in
+from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,9 +39,9 @@ def test_answers_are_sent_at_once(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_named_and_the_others_are_let_go(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other, socket.create_server(("127.0.0.1", 0)) as free:
-        taken, first = other.getsockname()[1], free.getsockname()[1]
-        free.close()
+    [first] = free_ports(1)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
         with pytest.raises(PortTakenError, match=str(taken)):
             listen(settings_in(tmp_path, ports=(first, taken)))
         socket.create_server(("127.0.0.1", first)).close()

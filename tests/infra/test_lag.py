@@ -70,6 +70,7 @@ def test_a_reader_waits_until_the_group_has_caught_up(stack: Settings) -> None:
     for _ in range(20):
         send(out, name, b"x", partition=0)
     flush(out)
+    assert [row.messages for row in lag(stack, group, [topic])] == [20]
     pressure = BackPressure(stack, group, topic, max_messages=8)
     pressure.wait(1)  # too few to matter: the broker is not even asked
 
