@@ -296,7 +296,7 @@ class Store:
 def deletion_order() -> Sequence[str]:
     """Return the tables a capture is removed from.
 
-    ``captures`` is last, so that one whose removal was broken off is still listed. Removals that are only noted are done
-    table by table, in any order.
+    ``captures`` is last, so that one whose removal was broken off is still listed. Removals that are only noted are
+    done table by table, in any order.
     """
     return sorted((table.name for table in TABLES), key=lambda name: name == "captures")
