@@ -170,7 +170,7 @@ def _quorum_config(quorum: Quorum | None, controller_port: int) -> dict[str, obj
         "share.coordinator.state.topic.min.isr": in_sync(replicas),
     }
     if quorum is None:
-        alone = {"controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}"}
+        alone = {"controller.quorum.voters": f"1@{HOST}:{controller_port}"}
         return {**config, **alone, "broker.session.timeout.ms": ALONE_SESSION_MS}
     return {**config, "controller.quorum.voters": quorum.voters, "broker.session.timeout.ms": CLUSTER_SESSION_MS}
 
@@ -188,11 +188,10 @@ def format_once(settings: Settings, node: Node) -> str:
     folder, quorum = node.folder, node.quorum
     meta = folder / "data" / "meta.properties"
     if not meta.exists():
-        # The ports stand for any: a later start with others moves the only voter along, and those of a cluster are
-        # told of all of them at each start.
+        # The ports stand for any: nodes are told where all of them are at each start. With a quorum that is stored
+        # (--standalone) a node first looks for itself where it was before, and may find another stack's controller.
         (folder / "server.properties").write_text(server_properties(node, 9092, 9093))
-        named = ["--cluster-id", quorum.cluster_id] if quorum else ["--standalone", "--cluster-id", new_cluster_id()]
-        tool = ["kafka.tools.StorageTool", "format", *named]
+        tool = ["kafka.tools.StorageTool", "format", "--cluster-id", quorum.cluster_id if quorum else new_cluster_id()]
         run = subprocess.run(  # noqa: S603 - our own list of arguments, no shell
             [*_java(settings), "-Dlog4j2.level=ERROR", *tool, "--config", str(folder / "server.properties")],
             capture_output=True,

@@ -116,6 +116,16 @@ def test_two_stacks_with_different_state_folders_live_side_by_side(tmp_path: Pat
         assert topics_at(one.bootstrap) == topics_at(other.bootstrap) == set()
 
 
+def test_what_is_formatted_names_no_controller(tmp_path: Path) -> None:
+    """A first start once registered with the controller of another stack, and made its topics there."""
+    settings = settings_in(tmp_path)
+    settings.kafka_folder.mkdir(parents=True)
+    format_once(settings, Node(settings.kafka_folder))
+    files = [path for path in (settings.kafka_folder / "data").rglob("*") if path.is_file()]
+    assert files
+    assert not any(b"127.0.0.1" in path.read_bytes() for path in files)
+
+
 def test_a_taken_port_is_named_with_its_owner_and_a_way_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

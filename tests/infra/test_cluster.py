@@ -34,8 +34,7 @@ def test_every_node_knows_all_voters_and_keeps_three_replicas_of_which_two_count
 
 def test_a_node_that_is_alone_is_its_own_quorum_with_one_replica() -> None:
     text = server_properties(Node(Path("/x")), 9092, 9093)
-    assert "controller.quorum.bootstrap.servers=127.0.0.1:9093\n" in text
-    assert "controller.quorum.voters" not in text
+    assert "controller.quorum.voters=1@127.0.0.1:9093\n" in text
     assert "offsets.topic.replication.factor=1\n" in text
 
 
