@@ -169,10 +169,11 @@ def _quorum_config(quorum: Quorum | None, controller_port: int) -> dict[str, obj
         "share.coordinator.state.topic.replication.factor": replicas,
         "share.coordinator.state.topic.min.isr": in_sync(replicas),
     }
-    if quorum is None:
-        alone = {"controller.quorum.voters": f"1@{HOST}:{controller_port}"}
-        return {**config, **alone, "broker.session.timeout.ms": ALONE_SESSION_MS}
-    return {**config, "controller.quorum.voters": quorum.voters, "broker.session.timeout.ms": CLUSTER_SESSION_MS}
+    return {
+        **config,
+        "controller.quorum.voters": quorum.voters if quorum else f"1@{HOST}:{controller_port}",
+        "broker.session.timeout.ms": CLUSTER_SESSION_MS if quorum else ALONE_SESSION_MS,
+    }
 
 
 def new_cluster_id() -> str:
