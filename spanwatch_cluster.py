@@ -22,7 +22,7 @@ from api.queries_digests import Digest, digests
 from api.remote import Answer
 from infra.command_help import examples
 from infra.groups import Group, Replicas
-from infra.lag import lag
+from infra.lag import has_caught_up
 from infra.logging import set_up_logging
 from infra.processes import spawn, stop_process
 from infra.settings import environment_of, load_settings
@@ -123,10 +123,9 @@ class Proof:
     def _is_all_taken(self) -> bool:
         settings = self._cluster.settings
         try:
-            rows = lag(settings, settings.group_name(STORAGE_GROUP), READS[STORAGE_GROUP])
+            return has_caught_up(settings, settings.group_name(STORAGE_GROUP), READS[STORAGE_GROUP])
         except BrokerError:
             return False
-        return not any(row.messages for row in rows)
 
     def _wait_for(self, read: _Read, packets: float) -> None:
         """Return once so many packets have been read."""

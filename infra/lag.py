@@ -29,7 +29,6 @@ WATCH_S = 1.0
 PATIENCE_S = 10.0
 """Wait after which it is said whom a reader waits for, s."""
 
-
 COORDINATOR_S = 0.05
 """Pause before a group's coordinator is asked again that does not know yet that it is one, s."""
 
@@ -223,3 +222,8 @@ def lag(settings: Settings, group: str, topics: Iterable[Topic]) -> list[KafkaLa
         return offsets.lag(topics)
     finally:
         offsets.close()
+
+
+def has_caught_up(settings: Settings, group: str, topics: Iterable[Topic]) -> bool:
+    """Whether a consumer group has committed all there is on the topics; see ``GroupOffsets``."""
+    return not any(row.messages for row in lag(settings, group, topics))

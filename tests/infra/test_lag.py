@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from infra import lag as lags
 from infra.broker import Broker
 from infra.kafka import client_config, flush, producer, send
-from infra.lag import BackPressure, GroupOffsets, KafkaLag, LagWatch, lag
+from infra.lag import BackPressure, GroupOffsets, KafkaLag, LagWatch, has_caught_up, lag
 from infra.settings import Settings, load_settings
 from infra.topics import create_topics
 from schemas.topics import DAY_S, Topic
@@ -46,6 +46,23 @@ def test_lag_is_what_was_produced_less_what_was_committed(stack: Settings) -> No
         KafkaLag(group, name, 0, committed=3, end=5),
         KafkaLag(group, name, 1, committed=None, end=2),
     ]
+
+
+def test_a_group_has_caught_up_when_it_has_committed_the_end_of_every_partition(stack: Settings) -> None:
+    topic = Topic("caught-up", True, DAY_S, False, "A topic of this test.")
+    create_topics(stack, [topic])
+    name, group = stack.topic_name(topic), stack.group_name("quick")
+    assert has_caught_up(stack, group, [topic])
+    out = producer(stack)
+    for partition in (0, 1):
+        send(out, name, b"x", partition=partition)
+    flush(out)
+    consumer = Consumer({**client_config(stack), "group.id": group})
+    for partition in (0, 1):
+        assert not has_caught_up(stack, group, [topic])
+        consumer.commit(offsets=[TopicPartition(name, partition, 1)], asynchronous=False)
+    consumer.close()
+    assert has_caught_up(stack, group, [topic])
 
 
 def test_a_topic_that_does_not_exist_has_no_lag(stack: Settings) -> None:

@@ -22,7 +22,7 @@ from api.remote import RemoteStack
 from infra.broker import bootstrap_servers
 from infra.groups import ClusterView
 from infra.kafka import wait_until_reachable
-from infra.lag import lag
+from infra.lag import has_caught_up
 from infra.settings import Settings, load_settings
 from schemas.errors import BrokerError
 from schemas.topics import STORAGE_GROUP, WORKER_GROUP
@@ -184,9 +184,11 @@ class Stack:
 
         A capture counts as stored without what was learnt from it.
         """
-        group = self.settings.group_name(STORAGE_GROUP)
-        taken = READS[STORAGE_GROUP]
-        until(lambda: not any(row.messages for row in lag(self.settings, group, taken)), 120, self.said)
+        until(lambda: self.has_caught_up(STORAGE_GROUP), 120, self.said)
+
+    def has_caught_up(self, group: str) -> bool:
+        """Whether the agents of a group have committed all that there is."""
+        return has_caught_up(self.settings, self.settings.group_name(group), READS[group])
 
     def digests(self, *capture_ids: str) -> dict[str, Any]:
         """Return what the stopped stack's store holds of captures; see ``digests``."""

@@ -15,9 +15,7 @@ import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from agents.worker import READS
 from infra.kafka import client_config
-from infra.lag import lag
 from schemas.topics import WORKER_GROUP
 from tests.integration.stack import Stack, running_stack, until
 
@@ -238,15 +236,9 @@ def test_a_capture_whose_process_was_killed_fails_and_holds_nothing_back(tmp_pat
         reader.wait()
         until(lambda: (stack.remote.capture(capture_id) or {})["state"] == "failed", 60, stack.said)
         assert "has not reported for 5 s" in str(stack.remote.capture(capture_id))
-        until(lambda: is_caught_up(stack), 60, stack.said)
+        until(lambda: stack.has_caught_up(WORKER_GROUP), 60, stack.said)
         until(lambda: stack.remote.get("/api/metrics/", capture=capture_id, limit=1)["total"] > 2, 60, stack.said)
     finally:
         stack.close()
     digest = stack.digests(capture_id)[capture_id]
     assert digest["windows"][0]["packets"] == digest["packets"][0]["n"]
-
-
-def is_caught_up(stack: Stack) -> bool:
-    """Whether every stage has committed all that there is."""
-    group = stack.settings.group_name(WORKER_GROUP)
-    return not any(row.messages for row in lag(stack.settings, group, READS[WORKER_GROUP]))
